@@ -1,0 +1,1 @@
+"""The dunning command: a client of the services, plus up and doctor."""

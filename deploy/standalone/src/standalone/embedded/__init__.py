@@ -1,0 +1,1 @@
+"""PostgreSQL and a Kafka-protocol broker started from Python wheels."""

@@ -1,0 +1,83 @@
+"""PostgreSQL access: one unit of work is one transaction, and the only commit is here.
+
+Two roles per service. The *api* role is bound by row-level security to the tenant of the request; the
+*worker* role (relay, consumers, sweepers) works across tenants. Neither owns the tables, neither is a
+superuser. No SQL lives here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+_SET_TENANT = text("SELECT set_config('app.tenant', :tenant, true)")
+
+
+class Database:
+    """The pools of one service. Make it in bootstrap, close it at the end."""
+
+    def __init__(
+        self, *, api_url: str, worker_url: str, schema: str, pool_size: int = 5, name: str = "dunning"
+    ) -> None:
+        self.schema = schema
+        self.worker_url = worker_url
+        self._api = _engine(api_url, schema=schema, pool_size=pool_size, name=f"{name}-api")
+        self._worker = _engine(worker_url, schema=schema, pool_size=pool_size, name=f"{name}-worker")
+
+    @asynccontextmanager
+    async def tenant(self, tenant: str) -> AsyncIterator[AsyncConnection]:
+        """A transaction that sees and writes only rows of `tenant` (row-level security)."""
+        async with self._api.begin() as connection:
+            await connection.execute(_SET_TENANT, {"tenant": tenant})
+            yield connection
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction across tenants, for relay, consumers and sweepers."""
+        async with self._worker.begin() as connection:
+            yield connection
+
+    async def ping(self) -> None:
+        """Raise when PostgreSQL does not answer."""
+        async with self._api.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def listen_connection(self) -> asyncpg.Connection[Any]:
+        """A connection of its own, outside the pool, for LISTEN and session advisory locks."""
+        url = self.worker_url.replace("postgresql+asyncpg://", "postgresql://")
+        return await asyncpg.connect(
+            url, server_settings={"search_path": self.schema, "application_name": "dunning-listen"}
+        )
+
+    async def close(self) -> None:
+        """Close both pools."""
+        await self._api.dispose()
+        await self._worker.dispose()
+
+
+async def driver(connection: AsyncConnection) -> asyncpg.Connection[Any]:
+    """The asyncpg connection beneath, inside the same transaction: for COPY and arrays of records."""
+    raw = await connection.get_raw_connection()
+    connection_ = raw.driver_connection
+    if connection_ is None:
+        raise RuntimeError("the connection is closed")
+    return connection_  # type: ignore[no-any-return]
+
+
+def _engine(url: str, *, schema: str, pool_size: int, name: str) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        connect_args={
+            "server_settings": {"search_path": schema, "application_name": name, "jit": "off"},
+            "timeout": 10,
+            "command_timeout": 60,
+        },
+    )

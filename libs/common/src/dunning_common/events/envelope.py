@@ -1,0 +1,66 @@
+"""The one envelope every event travels in: CloudEvents attributes plus what ordering needs.
+
+Holds no business meaning; the payloads are in the sibling modules.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+import orjson
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from dunning_common.ids import new_id
+
+
+class Contract(BaseModel):
+    """Base of everything published: frozen, strict when writing; readers ignore unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Payload(Contract):
+    """Base of all event payloads. The class name is the event type, `<Noun><Verb>V<n>`.
+
+    A released class never changes: its JSON Schema is snapshotted and compared by a test.
+    """
+
+    topic: ClassVar[str]
+
+
+class Envelope(BaseModel):
+    """One event as it lies in the outbox, on Kafka and in a parking lot.
+
+    `sequence` counts 1, 2, 3… per (topic, key); a jump is a detected loss. `time` is when the producer
+    wrote it (real time, also for sandbox tenants); business dates are in the payload.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    specversion: str = "1.0"
+    id: UUID = Field(default_factory=new_id)
+    type: str
+    source: str
+    subject: str
+    time: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+    tenant: str
+    key: str
+    sequence: int = Field(ge=1)
+    causation: UUID | None = None
+    traceparent: str | None = None
+    data: dict[str, Any]
+
+    def to_bytes(self) -> bytes:
+        """The bytes on the wire: JSON, UTF-8."""
+        return orjson.dumps(self.model_dump(mode="json"))
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Envelope:
+        """Parse the bytes of the wire.
+
+        Raises:
+            ValueError: not an envelope (`pydantic.ValidationError` or a JSON error).
+        """
+        return cls.model_validate(orjson.loads(raw))

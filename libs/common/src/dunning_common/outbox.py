@@ -1,0 +1,112 @@
+"""The outbox: events are written in the same transaction as the change they tell of.
+
+Only writes rows; publishing is the relay's. `sequence` counts per (topic, key) and is taken under that
+key's row lock, so that the order of commits is the order of sequences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from opentelemetry import propagate
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dunning_common.db import driver
+from dunning_common.events.envelope import Envelope, Payload
+
+CHANNEL = "outbox"
+"""PostgreSQL NOTIFY channel (suffixed with the schema's name) that wakes the relay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """An event to write. `key` orders it (`ids.account_key`), `subject` names what it is about."""
+
+    payload: Payload
+    tenant: str
+    key: str
+    subject: str
+    causation: UUID | None = None
+
+
+_TAKE_SEQUENCES = """
+INSERT INTO stream_head AS head (topic, key, tenant, sequence)
+SELECT topic, key, tenant, count FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
+    AS wanted (topic, key, tenant, count)
+ORDER BY topic, key
+ON CONFLICT (topic, key) DO UPDATE
+    SET sequence = head.sequence + excluded.sequence, moved_at = clock_timestamp()
+RETURNING topic, key, sequence
+"""
+_WRITE = """
+INSERT INTO outbox (id, topic, key, tenant, sequence, envelope)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bytea[])
+"""
+
+
+async def append(
+    connection: AsyncConnection, events: Sequence[Outgoing], *, source: str
+) -> list[Envelope]:
+    """Write events in the given order inside the caller's transaction; two statements for any number.
+
+    Args:
+        connection: an open transaction of the service.
+        events: what to publish; the order within one key is kept.
+        source: the service's name, e.g. `invoice-ingest`.
+
+    Returns:
+        The envelopes as written.
+    """
+    if not events:
+        return []
+    raw = await driver(connection)
+    counts: dict[tuple[str, str, str], int] = {}
+    for event in events:
+        place = (event.payload.topic, event.key, event.tenant)
+        counts[place] = counts.get(place, 0) + 1
+    ordered = sorted(counts)
+    heads = await raw.fetch(
+        _TAKE_SEQUENCES,
+        [topic for topic, _, _ in ordered],
+        [key for _, key, _ in ordered],
+        [tenant for _, _, tenant in ordered],
+        [counts[place] for place in ordered],
+    )
+    taken = {(topic, key): count for (topic, key, _), count in counts.items()}
+    following = {
+        (row["topic"], row["key"]): row["sequence"] - taken[row["topic"], row["key"]] + 1
+        for row in heads
+    }
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    envelopes = []
+    for event in events:
+        place_ = (event.payload.topic, event.key)
+        envelopes.append(
+            Envelope(
+                type=type(event.payload).__name__,
+                source=source,
+                subject=event.subject,
+                tenant=event.tenant,
+                key=event.key,
+                sequence=following[place_],
+                causation=event.causation,
+                traceparent=carrier.get("traceparent"),
+                data=event.payload.model_dump(mode="json"),
+            )
+        )
+        following[place_] += 1
+    await raw.execute(
+        _WRITE,
+        [envelope.id for envelope in envelopes],
+        [event.payload.topic for event in events],
+        [envelope.key for envelope in envelopes],
+        [envelope.tenant for envelope in envelopes],
+        [envelope.sequence for envelope in envelopes],
+        [envelope.to_bytes() for envelope in envelopes],
+    )
+    await raw.execute(f"SELECT pg_notify('{CHANNEL}_' || current_schema(), '')")
+    return envelopes
+

@@ -1,0 +1,60 @@
+"""Encryption of personal data with one key per debtor, so that destroying the key erases the person.
+
+AES-256-GCM; the tenant and the debtor are bound in as associated data. Holds no keys: the ledger owns
+them and hands them out through its internal interface.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from dunning_common.events.contacts import Contacts
+
+_NONCE_BYTES = 12
+
+
+class VaultError(ValueError):
+    """The cipher text does not belong to this key, tenant and debtor."""
+
+
+def new_key() -> bytes:
+    """A fresh 256-bit key."""
+    return AESGCM.generate_key(bit_length=256)
+
+
+def seal(key: bytes, plaintext: bytes, *, context: str) -> bytes:
+    """Encrypt; `context` must be given again to open."""
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, plaintext, context.encode())
+
+
+def unseal(key: bytes, sealed: bytes, *, context: str) -> bytes:
+    """Decrypt.
+
+    Raises:
+        VaultError: wrong key or context, or tampered with.
+    """
+    try:
+        return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode())
+    except InvalidTag:
+        raise VaultError("the cipher text does not open with this key and context") from None
+
+
+def seal_contacts(key: bytes, contacts: Contacts, *, tenant: str, debtor_id: str) -> str:
+    """Contacts as base64 cipher text for `ContactsChangedV1`."""
+    sealed = seal(key, contacts.model_dump_json().encode(), context=f"{tenant}|{debtor_id}")
+    return base64.b64encode(sealed).decode()
+
+
+def open_contacts(key: bytes, ciphertext: str, *, tenant: str, debtor_id: str) -> Contacts:
+    """The contacts inside a `ContactsChangedV1`.
+
+    Raises:
+        VaultError: wrong key, tenant or debtor.
+    """
+    sealed = base64.b64decode(ciphertext)
+    return Contacts.model_validate_json(unseal(key, sealed, context=f"{tenant}|{debtor_id}"))

@@ -1,0 +1,1 @@
+"""The engine: owns every decision and every date. It books no money and sends nothing."""

@@ -1,0 +1,1 @@
+"""A fold over all topics. It owns nothing: every figure can be rebuilt."""

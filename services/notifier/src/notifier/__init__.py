@@ -1,0 +1,1 @@
+"""The postman: owns every message and sends each at most once. It decides nothing."""
