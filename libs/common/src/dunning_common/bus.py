@@ -6,7 +6,7 @@ both pass the same contract suite. Correctness never depends on them: it sits in
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,7 +51,7 @@ class Publisher(Protocol):
 
 
 class Subscription(Protocol):
-    """Reads some topics as a member of a consumer group, from the earliest record it has not committed."""
+    """Reads some partitions, each from where its group committed last, or from its earliest record."""
 
     async def fetch(self, *, max_records: int, timeout_s: float) -> list[Received]:
         """What has arrived, at the latest after `timeout_s`; an empty list when nothing has.
@@ -77,10 +77,20 @@ class Bus(Protocol):
         """Connect a publisher. Raises BusError."""
         ...
 
-    async def subscribe(self, topics: Sequence[str], *, group: str) -> Subscription:
-        """Join a consumer group. Raises BusError."""
+    async def subscribe(
+        self, topics: Sequence[str], *, group: str, partitions: Collection[int]
+    ) -> Subscription:
+        """Read the partitions of these numbers of each topic. Raises BusError.
+
+        `group` only names the committed offsets: who reads what is agreed in PostgreSQL
+        (`dunning_common.leases`), so there is no joining and no rebalancing.
+        """
         ...
 
-    async def ensure_topics(self, topics: Mapping[str, bool], *, partitions: int) -> None:
-        """Create what is missing; the value says whether the topic is compacted. Raises BusError."""
+    async def ensure_topics(self, topics: Mapping[str, bool], *, partitions: int) -> int:
+        """Create what is missing; the value says whether the topic is compacted. Raises BusError.
+
+        Returns:
+            The greatest number of partitions that one of these topics has.
+        """
         ...

@@ -7,7 +7,7 @@ superuser. No SQL lives here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,10 @@ import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+OUTBOX_WRITTEN = "outbox_written"
+"""Mark in `AsyncConnection.info` of a transaction that wrote outbox rows."""
+
+_BEGIN = text("SELECT 1")
 _SET_TENANT = text("SELECT set_config('app.tenant', :tenant, true)")
 
 
@@ -26,21 +30,40 @@ class Database:
     ) -> None:
         self.schema = schema
         self.worker_url = worker_url
+        self._on_outbox_commit: list[Callable[[], object]] = []
         self._api = _engine(api_url, schema=schema, pool_size=pool_size, name=f"{name}-api")
         self._worker = _engine(worker_url, schema=schema, pool_size=pool_size, name=f"{name}-worker")
 
     @asynccontextmanager
     async def tenant(self, tenant: str) -> AsyncIterator[AsyncConnection]:
         """A transaction that sees and writes only rows of `tenant` (row-level security)."""
-        async with self._api.begin() as connection:
+        async with self._transaction(self._api) as connection:
             await connection.execute(_SET_TENANT, {"tenant": tenant})
             yield connection
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[AsyncConnection]:
         """A transaction across tenants, for relay, consumers and sweepers."""
-        async with self._worker.begin() as connection:
+        async with self._transaction(self._worker) as connection:
             yield connection
+
+    @asynccontextmanager
+    async def _transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        async with engine.begin() as connection:
+            connection.info[OUTBOX_WRITTEN] = False
+            yield connection
+            written = connection.info[OUTBOX_WRITTEN]
+        if written:
+            for wake in self._on_outbox_commit:
+                wake()
+
+    def on_outbox_commit(self, wake: Callable[[], object]) -> None:
+        """Call `wake` after each commit here that wrote outbox rows.
+
+        Instead of NOTIFY inside the transaction: that takes a lock which lets only one transaction of
+        the whole database commit at a time.
+        """
+        self._on_outbox_commit.append(wake)
 
     async def ping(self) -> None:
         """Raise when PostgreSQL does not answer."""
@@ -51,7 +74,10 @@ class Database:
         """A connection of its own, outside the pool, for LISTEN and session advisory locks."""
         url = self.worker_url.replace("postgresql+asyncpg://", "postgresql://")
         return await asyncpg.connect(
-            url, server_settings={"search_path": self.schema, "application_name": "dunning-listen"}
+            url,
+            server_settings={"search_path": self.schema, "application_name": "dunning-listen"},
+            timeout=10,
+            command_timeout=60,
         )
 
     async def close(self) -> None:
@@ -66,6 +92,9 @@ async def driver(connection: AsyncConnection) -> asyncpg.Connection[Any]:
     connection_ = raw.driver_connection
     if connection_ is None:
         raise RuntimeError("the connection is closed")
+    if not connection_.is_in_transaction():
+        # SQLAlchemy begins at its own first statement; without this, ours would commit one by one.
+        await connection.execute(_BEGIN)
     return connection_  # type: ignore[no-any-return]
 
 

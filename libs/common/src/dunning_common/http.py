@@ -9,16 +9,26 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
 from opentelemetry import propagate, trace
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+)
 
 from dunning_common import problems
 from dunning_common.auth import Verifier
 from dunning_common.problems import ProblemError
+from dunning_common.web import serve_docs
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
+# Only tells OpenAPI (and so the docs page) that tokens exist; `auth.require` does the checking.
+_BEARER = HTTPBearer(auto_error=False, description="A token made by `dunning token`.")
 
 log = structlog.get_logger()
 Check = Callable[[], Awaitable[None]]
@@ -43,11 +53,18 @@ def create_app(
         ready: named checks of `/health/ready`; each raises when it fails.
         degraded: names among them whose failure does not make the service unready (the broker).
     """
-    app = FastAPI(title=title, version=version, redoc_url=None)
+    app = FastAPI(
+        title=title,
+        version=version,
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[Depends(_BEARER)],
+    )
     app.state.verifier = verifier
     problems.install(app)
     _observe(app, title, registry)
     _health(app, ready, frozenset(degraded))
+    serve_docs(app)
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:

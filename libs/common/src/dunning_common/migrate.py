@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 from alembic import command, context, op
@@ -93,18 +94,20 @@ def _migrate(connection: Connection, schema: str) -> None:
 
 def create_flow_tables(service: ServiceSchema) -> None:
     """The tables of outbox, relay and consumer, in the service's own schema (see those modules)."""
-    op.execute(
+    run_script(
         """
         CREATE TABLE stream_head (
             topic text NOT NULL, key text NOT NULL, tenant text NOT NULL,
-            sequence bigint NOT NULL, moved_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+            sequence bigint NOT NULL, txid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+            moved_at timestamptz NOT NULL DEFAULT clock_timestamp(),
             PRIMARY KEY (topic, key)
         );
-        CREATE INDEX stream_head_moved ON stream_head (topic, moved_at);
+        CREATE INDEX stream_head_txid ON stream_head (topic, txid);
         CREATE INDEX stream_head_tenant ON stream_head (tenant, topic);
         CREATE TABLE outbox (
             id uuid NOT NULL, topic text NOT NULL, key text NOT NULL, tenant text NOT NULL,
             sequence bigint NOT NULL, envelope bytea NOT NULL,
+            position bigint GENERATED ALWAYS AS IDENTITY,
             txid xid8 NOT NULL DEFAULT pg_current_xact_id(),
             written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
             PRIMARY KEY (topic, key, sequence)
@@ -112,6 +115,7 @@ def create_flow_tables(service: ServiceSchema) -> None:
         CREATE INDEX outbox_txid ON outbox (txid);
         CREATE TABLE relay_cursor (
             name text PRIMARY KEY, snapshot pg_snapshot NOT NULL,
+            target pg_snapshot, position bigint NOT NULL DEFAULT 0,
             moved_at timestamptz NOT NULL DEFAULT clock_timestamp()
         );
         CREATE TABLE stream_position (
@@ -121,7 +125,8 @@ def create_flow_tables(service: ServiceSchema) -> None:
         );
         CREATE INDEX stream_position_tenant ON stream_position (tenant, topic);
         CREATE TABLE feed_cursor (
-            topic text PRIMARY KEY, compared_until timestamptz NOT NULL
+            topic text PRIMARY KEY, txid xid8 NOT NULL,
+            compared_at timestamptz NOT NULL DEFAULT clock_timestamp()
         );
         CREATE TABLE parked_event (
             topic text NOT NULL, key text NOT NULL, tenant text NOT NULL, sequence bigint NOT NULL,
@@ -134,6 +139,16 @@ def create_flow_tables(service: ServiceSchema) -> None:
     for table in ("relay_cursor", "feed_cursor"):
         op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {service.worker_role}")
         op.execute(f"GRANT SELECT ON {table} TO {service.api_role}")
+
+
+def run_script(sql: str) -> None:
+    """Run several statements at once, in the migration's transaction.
+
+    asyncpg takes one statement per prepared query, so `op.execute` refuses scripts.
+    """
+    op.execute("SELECT 1")  # SQLAlchemy begins its transaction with its own first statement
+    adapted: Any = op.get_bind().connection.dbapi_connection
+    adapted.run_async(lambda connection: connection.execute(sql))
 
 
 def protect(service: ServiceSchema, tables: Sequence[str]) -> None:

@@ -13,11 +13,8 @@ from uuid import UUID
 from opentelemetry import propagate
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dunning_common.db import driver
+from dunning_common.db import OUTBOX_WRITTEN, driver
 from dunning_common.events.envelope import Envelope, Payload
-
-CHANNEL = "outbox"
-"""PostgreSQL NOTIFY channel (suffixed with the schema's name) that wakes the relay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +34,8 @@ SELECT topic, key, tenant, count FROM unnest($1::text[], $2::text[], $3::text[],
     AS wanted (topic, key, tenant, count)
 ORDER BY topic, key
 ON CONFLICT (topic, key) DO UPDATE
-    SET sequence = head.sequence + excluded.sequence, moved_at = clock_timestamp()
+    SET sequence = head.sequence + excluded.sequence,
+        txid = pg_current_xact_id(), moved_at = clock_timestamp()
 RETURNING topic, key, sequence
 """
 _WRITE = """
@@ -107,6 +105,6 @@ async def append(
         [envelope.sequence for envelope in envelopes],
         [envelope.to_bytes() for envelope in envelopes],
     )
-    await raw.execute(f"SELECT pg_notify('{CHANNEL}_' || current_schema(), '')")
+    connection.info[OUTBOX_WRITTEN] = True
     return envelopes
 

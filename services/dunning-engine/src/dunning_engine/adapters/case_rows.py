@@ -1,0 +1,199 @@
+"""Rows to dossiers and back: the only place that knows how a case lies in columns. No SQL, no rules."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from dunning_engine.adapters.sql_facts import balances_from_json
+from dunning_engine.domain.account import Account, Hold
+from dunning_engine.domain.case import Case, InFlight, Served
+from dunning_engine.records import AccountKey, CaseKey, Dossier, NewLevel, StoredCase
+
+Row = Mapping[str, Any]
+
+UNPINNED_VERSION = 0
+"""Stands for the policy version of a case that was not opened yet."""
+
+
+def assemble(
+    accounts: Iterable[Row], *, cases: Iterable[Row], levels: Iterable[Row], holds: Iterable[Row]
+) -> list[Dossier]:
+    """Put the rows of several tables together, one dossier an account, in the accounts' order."""
+    served: defaultdict[tuple[str, str], list[Served]] = defaultdict(list)
+    for row in levels:
+        served[row["tenant"], row["invoice_id"]].append(
+            Served(
+                level_no=row["level_no"],
+                code=row["level"],
+                on=row["decided_on"],
+                outcome=row["outcome"],
+            )
+        )
+    of_account: defaultdict[tuple[str, str], list[StoredCase]] = defaultdict(list)
+    for row in cases:
+        done = tuple(served[row["tenant"], row["invoice_id"]])
+        of_account[row["tenant"], row["debtor_id"]].append(_stored_case(row, done))
+    held: defaultdict[tuple[str, str], list[Hold]] = defaultdict(list)
+    for row in holds:
+        held[row["tenant"], row["debtor_id"]].append(_hold(row))
+    return [
+        Dossier(
+            account=_account(row, tuple(held[row["tenant"], row["debtor_id"]])),
+            policy_id=row["policy_id"],
+            default_policy_id=row["default_policy_id"],
+            cases=tuple(of_account[row["tenant"], row["debtor_id"]]),
+            now=_now(row, held[row["tenant"], row["debtor_id"]]),
+            time_source=row["time_source"],
+            verdict_hash=row["verdict_hash"],
+        )
+        for row in accounts
+    ]
+
+
+def case_columns(key: CaseKey, stored: StoredCase) -> tuple[Any, ...]:
+    """The columns that a sweep may change, in the order of the sweep's UPDATE."""
+    case, flight = stored.case, stored.case.in_flight
+    return (
+        key.tenant,
+        key.invoice_id,
+        case.policy_id if stored.pinned else None,
+        case.policy_version if stored.pinned else None,
+        stored.opened_at,
+        case.closed,
+        stored.closed_at,
+        flight.notice_id if flight else None,
+        flight.level_no if flight else None,
+        flight.attempt if flight else None,
+        flight.revoked if flight else False,
+        case.tries,
+        case.failures,
+        case.last_failure_on,
+        case.failure_reason,
+        stored.state,
+        stored.state_reason,
+        stored.next_level_no,
+        stored.next_level,
+        stored.next_at,
+    )
+
+
+def level_columns(level: NewLevel) -> tuple[Any, ...]:
+    """A row of a case's history, in the order of the sweep's INSERT."""
+    return (
+        level.key.tenant,
+        level.key.invoice_id,
+        level.level_no,
+        level.try_no,
+        level.debtor_id,
+        level.level,
+        level.notice_id,
+        level.decision_id,
+        level.decided_at,
+        level.decided_on,
+        level.outcome,
+        level.reason,
+        level.served_at,
+        orjson.dumps({channel: ["pending", None] for channel in level.channels}).decode(),
+        orjson.dumps(level.charges).decode() if level.charges else None,
+    )
+
+
+def notice_columns(
+    account: AccountKey, notice_id: UUID, decision_id: UUID, at: datetime, on: date
+) -> tuple[Any, ...]:
+    """A notice that is in flight now, in the order of the sweep's INSERT."""
+    return (account.tenant, notice_id, account.debtor_id, decision_id, at, on)
+
+
+def _now(row: Row, holds: Iterable[Hold]) -> datetime:
+    """The instant of the claim; not before a hold that was placed while the claim was made."""
+    now: datetime = row["now"]
+    if row["time_source"] == "sandbox":
+        return now
+    return max([now, *(hold.placed_at for hold in holds)])
+
+
+def _account(row: Row, holds: tuple[Hold, ...]) -> Account:
+    return Account(
+        tenant=row["tenant"],
+        debtor_id=row["debtor_id"],
+        kind=row["kind"],
+        country=row["country"],
+        region=row["region"],
+        zone=row["zone"],
+        language=row["language"],
+        segment=row["segment"],
+        tags=_tags(row["tags"]),
+        holds=holds,
+    )
+
+
+def _hold(row: Row) -> Hold:
+    return Hold(
+        hold_id=str(row["hold_id"]),
+        invoice_id=row["invoice_id"],
+        kind=row["kind"],
+        reason=row["reason"],
+        placed_at=row["placed_at"],
+        until=row["until"],
+    )
+
+
+def _stored_case(row: Row, served: tuple[Served, ...]) -> StoredCase:
+    pinned = row["policy_id"] is not None
+    return StoredCase(
+        case=Case(
+            invoice_id=row["invoice_id"],
+            number=row["number"],
+            issued_on=row["issued_on"],
+            due_on=row["due_on"],
+            currency=row["currency"],
+            amount_minor=row["amount_minor"],
+            open_minor=row["open_minor"],
+            charges_open_minor=row["charges_open_minor"],
+            version=row["version"],
+            status=row["status"],
+            policy_id=row["policy_id"] if pinned else row["wanted_policy_id"] or "",
+            policy_version=row["policy_version"] if pinned else UNPINNED_VERSION,
+            served=served,
+            in_flight=_flight(row),
+            tries=row["tries"],
+            failures=row["failures"],
+            last_failure_on=row["last_failure_on"],
+            failure_reason=row["failure_reason"],
+            closed=row["closed"],
+            interest_through=row["interest_through"],
+            compensation_charged=row["compensation_charged"],
+            balances=balances_from_json(row["balances"]),
+        ),
+        pinned=pinned,
+        wanted_policy_id=row["wanted_policy_id"],
+        state=row["state"],
+        state_reason=row["state_reason"],
+        next_level_no=row["next_level_no"],
+        next_level=row["next_level"],
+        next_at=row["next_at"],
+        opened_at=row["opened_at"],
+        closed_at=row["closed_at"],
+    )
+
+
+def _flight(row: Row) -> InFlight | None:
+    if row["flight_notice"] is None:
+        return None
+    return InFlight(
+        notice_id=row["flight_notice"],
+        level_no=row["flight_level_no"],
+        attempt=row["flight_attempt"],
+        revoked=row["flight_revoked"],
+    )
+
+
+def _tags(text: str) -> tuple[str, ...]:
+    return () if text == "[]" else tuple(orjson.loads(text))

@@ -1,0 +1,164 @@
+"""One invoice under a policy: what is owed, which levels are done, what is in flight.
+
+The transitions at the end are the only ways in which a case moves; whoever stores cases as rows
+must write the same changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Literal
+from uuid import UUID
+
+InvoiceStatus = Literal["open", "paid", "cancelled", "written_off"]
+CloseReason = Literal["paid", "cancelled", "written_off", "handed_over"]
+LevelOutcome = Literal["served", "lapsed"]
+PolicyKey = tuple[str, int]
+"""Policy id and version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A level that is done: `served`, or `lapsed` because its time passed before it could go out.
+
+    `on` is the completion day: the date in the debtor's zone on which the level was decided.
+    """
+
+    level_no: int
+    code: str
+    on: date
+    outcome: LevelOutcome = "served"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InFlight:
+    """A notice that was requested and is not settled yet.
+
+    `revoked` is set once the notifier was told not to send this invoice any more.
+    """
+
+    notice_id: UUID
+    level_no: int
+    attempt: int
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """Principal owed from `since` on (minor units): the day after the value date of a payment."""
+
+    since: date
+    open_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """An invoice and how far its ladder has gone. Amounts are minor units of `currency`.
+
+    `version` is the ledger's version of the invoice.
+    `served` are the levels that are done, lapsed ones included.
+    `tries` counts every notice ever requested for the case and never goes back, so that each try
+    has its own notice id.
+    `failures` counts the failed tries of the next level; a change of contacts sets it to 0 (and
+    `last_failure_on` to None), a returned notice does not count. `last_failure_on` is a date in
+    the debtor's zone, `failure_reason` why the last try failed, such as `no_address`.
+    `closed` is the closing that was announced; a settled invoice that owes again is reopened.
+    `interest_through` is the last day for which interest was charged already,
+    `compensation_charged` says that the fixed sum was.
+    `balances` is the history of the principal, oldest first; empty means `open_minor` all along.
+    """
+
+    invoice_id: str
+    number: str
+    issued_on: date
+    due_on: date
+    currency: str
+    amount_minor: int
+    open_minor: int
+    charges_open_minor: int = 0
+    version: int
+    status: InvoiceStatus = "open"
+    policy_id: str
+    policy_version: int
+    served: tuple[Served, ...] = ()
+    in_flight: InFlight | None = None
+    tries: int = 0
+    failures: int = 0
+    last_failure_on: date | None = None
+    failure_reason: str | None = None
+    closed: CloseReason | None = None
+    interest_through: date | None = None
+    compensation_charged: bool = False
+    balances: tuple[Balance, ...] = ()
+
+    @property
+    def policy_key(self) -> PolicyKey:
+        """Id and version of the policy that the case is pinned to."""
+        return (self.policy_id, self.policy_version)
+
+    @property
+    def settled(self) -> CloseReason | None:
+        """Why nothing is owed any more, or None. An open invoice that owes 0 counts as paid."""
+        if self.status != "open":
+            return self.status
+        return "paid" if self.open_minor <= 0 else None
+
+    @property
+    def level_no(self) -> int:
+        """Number of the last level that is done (0: none yet)."""
+        return max((done.level_no for done in self.served), default=0)
+
+    def requested(self, notice_id: UUID, level_no: int) -> Case:
+        """A notice with this invoice was requested."""
+        flight = InFlight(notice_id=notice_id, level_no=level_no, attempt=self.tries + 1)
+        return replace(self, in_flight=flight, tries=self.tries + 1)
+
+    def completed(self, level_no: int, code: str, on: date) -> Case:
+        """The level was served on that day; whatever failed before is forgotten."""
+        done = Served(level_no=level_no, code=code, on=on)
+        return self._advanced(done)
+
+    def lapsed(self, level_no: int, code: str, on: date) -> Case:
+        """The level's time passed; it is recorded and not served."""
+        return self._advanced(Served(level_no=level_no, code=code, on=on, outcome="lapsed"))
+
+    def failed(self, on: date, reason: str) -> Case:
+        """No channel of the notice in flight got through; `on` is a date in the debtor's zone."""
+        return replace(
+            self,
+            in_flight=None,
+            failures=self.failures + 1,
+            last_failure_on=on,
+            failure_reason=reason,
+        )
+
+    def returned(self) -> Case:
+        """The notice in flight came back unsent (permit refused, revoked): decide again."""
+        return replace(self, in_flight=None)
+
+    def revoked(self) -> Case:
+        """The notifier was told not to send this invoice any more."""
+        return replace(self, in_flight=self.in_flight and replace(self.in_flight, revoked=True))
+
+    def closed_as(self, reason: CloseReason) -> Case:
+        """The closing was announced."""
+        return replace(self, closed=reason)
+
+    def reopened(self) -> Case:
+        """Owed again after it was closed: the ladder goes on where it stopped."""
+        return replace(self, closed=None)
+
+    def contacts_changed(self) -> Case:
+        """New addresses: what failed before may be tried again at once."""
+        return replace(self, failures=0, last_failure_on=None, failure_reason=None)
+
+    def _advanced(self, done: Served) -> Case:
+        return replace(
+            self,
+            served=(*self.served, done),
+            in_flight=None,
+            failures=0,
+            last_failure_on=None,
+            failure_reason=None,
+        )

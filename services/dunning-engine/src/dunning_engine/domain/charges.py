@@ -1,0 +1,173 @@
+"""Which charges a level adds to an invoice today, and why one is left out. Books nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from dunning_common.ids import name_id
+from dunning_engine.domain.account import Account
+from dunning_engine.domain.case import Balance, Case
+from dunning_engine.domain.interest import (
+    ChargeSegment,
+    compute_interest,
+    fixed_compensation,
+    interest_terms,
+)
+from dunning_engine.domain.policy import Charge, Level, Policy
+from dunning_engine.domain.rates import RateBook
+from dunning_engine.domain.schedule import add_days
+from dunning_engine.domain.verdict import Step, step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargePlan:
+    """A charge assessed for one invoice.
+
+    To be announced to the ledger when the notice that names it was *served*: announcing it earlier
+    would change the invoice's version under the notice, and a failed notice would charge twice.
+    """
+
+    charge_id: UUID
+    invoice_id: str
+    kind: Charge
+    currency: str
+    amount_minor: int
+    assessed_on: date
+    basis: str
+    segments: tuple[ChargeSegment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """What a level charges, with a step for each charge that was taken or left out."""
+
+    charges: tuple[ChargePlan, ...]
+    steps: tuple[Step, ...]
+
+    def minor(self, kind: Charge) -> int:
+        """The charge of that kind in minor units; 0 when there is none."""
+        return sum(charge.amount_minor for charge in self.charges if charge.kind == kind)
+
+
+_NOTHING = Assessment(charges=(), steps=())
+
+
+def assess(
+    account: Account, case: Case, policy: Policy, level: Level, today: date, rates: RateBook
+) -> Assessment:
+    """The level's charges for the invoice on `today`.
+
+    Raises:
+        MissingRateError: a half-year of the interest is not in the book.
+    """
+    country = policy.country
+    if country is None or not level.charges:
+        return _NOTHING
+    found: list[tuple[ChargePlan | None, Step]] = []
+    if "interest" in level.charges:
+        starts_on = interest_starts_on(account, case, policy, country)
+        found.append(_interest(account, case, country, level, starts_on, today, rates))
+    if "compensation" in level.charges:
+        found.append(_compensation(account, case, country, level, today))
+    return Assessment(
+        charges=tuple(charge for charge, _ in found if charge),
+        steps=tuple(reason for _, reason in found),
+    )
+
+
+def interest_starts_on(account: Account, case: Case, policy: Policy, country: str) -> date | None:
+    """First day of interest: the day after the due date, or after a consumer's formal notice.
+
+    None while a French consumer has had no formal notice.
+    """
+    starts_on = add_days(case.due_on, 1)
+    if not (country == "FR" and account.kind == "consumer"):
+        return starts_on
+    for done in case.served:
+        level = policy.level(done.level_no)
+        if done.outcome == "served" and level and level.template == "formal_notice":
+            return max(starts_on, add_days(done.on, 1))
+    return None
+
+
+def _interest(
+    account: Account,
+    case: Case,
+    country: str,
+    level: Level,
+    starts_on: date | None,
+    today: date,
+    rates: RateBook,
+) -> tuple[ChargePlan | None, Step]:
+    terms = interest_terms(country, account.kind, case.issued_on)
+    if terms is None:
+        return None, step("no_interest", reason="no_interest_in_law")
+    if starts_on is None:
+        return None, step("no_interest", reason="consumer_before_formal_notice")
+    first_day = starts_on
+    if case.interest_through is not None:
+        first_day = max(first_day, add_days(case.interest_through, 1))
+    found = compute_interest(
+        terms,
+        balances=case.balances or (Balance(since=starts_on, open_minor=case.open_minor),),
+        starts_on=starts_on,
+        first_day=first_day,
+        through=today,
+        rates=rates,
+    )
+    if found.amount_minor <= 0:
+        return None, step("no_interest", reason="amounts_to_nothing")
+    charge = _charge(
+        account, case, level, "interest", found.amount_minor, today, terms.basis, found.segments
+    )
+    return charge, step(
+        "interest",
+        amount_minor=found.amount_minor,
+        first_day=first_day,
+        through=today,
+        basis=terms.basis,
+    )
+
+
+def _compensation(
+    account: Account, case: Case, country: str, level: Level, today: date
+) -> tuple[ChargePlan | None, Step]:
+    if case.compensation_charged:
+        return None, step("no_compensation", reason="charged_before")
+    found = fixed_compensation(
+        country,
+        account.kind,
+        currency=case.currency,
+        debt_minor=case.balances[0].open_minor if case.balances else case.open_minor,
+        issued_on=case.issued_on,
+        due_on=case.due_on,
+    )
+    if isinstance(found, str):
+        return None, step("no_compensation", reason=found)
+    charge = _charge(account, case, level, "compensation", found.amount_minor, today, found.basis)
+    return charge, step("compensation", amount_minor=found.amount_minor, basis=found.basis)
+
+
+def _charge(
+    account: Account,
+    case: Case,
+    level: Level,
+    kind: Charge,
+    amount_minor: int,
+    today: date,
+    basis: str,
+    segments: tuple[ChargeSegment, ...] = (),
+) -> ChargePlan:
+    return ChargePlan(
+        # One per invoice, level and kind: however often the level is tried, it is charged once.
+        charge_id=name_id("charge", account.tenant, case.invoice_id, str(level.level_no), kind),
+        invoice_id=case.invoice_id,
+        kind=kind,
+        currency=case.currency,
+        amount_minor=amount_minor,
+        assessed_on=today,
+        basis=basis,
+        segments=segments,
+    )

@@ -1,0 +1,180 @@
+"""A notice: what one decision asks the notifier to send to a debtor, and how it came out.
+
+One notice holds all items due now; one message per channel covers the items whose level uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from dunning_common.ids import name_id
+from dunning_engine.domain.account import Account
+from dunning_engine.domain.case import Case
+from dunning_engine.domain.charges import Assessment, ChargePlan
+from dunning_engine.domain.policy import CHANNELS, TEMPLATES, Channel, Level, Template
+from dunning_engine.domain.schedule import add_days
+
+MessageState = Literal["pending", "sent", "unknown", "failed", "suppressed", "returned"]
+"""`sent` includes delivered; a hard bounce after sending stays `sent` here."""
+NoticeOutcome = Literal["in_flight", "served", "failed", "returned"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeItem:
+    """One invoice inside a notice. Amounts are minor units of `currency`.
+
+    `interest_minor` and `compensation_minor` are charged by this notice; `charges_open_minor` was
+    charged before and is still owed. `attempt` is the try this notice is for the case.
+    """
+
+    invoice_id: str
+    number: str
+    level: str
+    level_no: int
+    template: Template
+    channels: tuple[Channel, ...]
+    attempt: int
+    issued_on: date
+    due_on: date
+    days_late: int
+    currency: str
+    amount_minor: int
+    open_minor: int
+    charges_open_minor: int
+    interest_minor: int
+    compensation_minor: int
+    version: int
+    policy_id: str
+    policy_version: int
+    pay_by: date | None = None
+    charges: tuple[ChargePlan, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeMessage:
+    """One message of a notice; its tone is that of the highest level among its items."""
+
+    channel: Channel
+    template: Template
+    level: str
+    level_no: int
+    invoice_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticePlan:
+    """One notice to a debtor. The policy named is that of the highest item.
+
+    `decided_on` is the date in the debtor's zone: the completion day of its levels once served.
+    """
+
+    notice_id: UUID
+    debtor_id: str
+    decided_at: datetime
+    decided_on: date
+    zone: str
+    policy_id: str
+    policy_version: int
+    pay_by: date | None = None
+    items: tuple[NoticeItem, ...]
+    messages: tuple[NoticeMessage, ...]
+
+
+def compose_item(case: Case, level: Level, today: date, assessed: Assessment) -> NoticeItem:
+    """The invoice as the notice shows it, at a level that sends something."""
+    if level.template is None:
+        raise ValueError(f"level {level.code} has no template: it cannot send")
+    return NoticeItem(
+        invoice_id=case.invoice_id,
+        number=case.number,
+        level=level.code,
+        level_no=level.level_no,
+        template=level.template,
+        channels=level.channels,
+        attempt=case.tries + 1,
+        issued_on=case.issued_on,
+        due_on=case.due_on,
+        days_late=(today - case.due_on).days,
+        currency=case.currency,
+        amount_minor=case.amount_minor,
+        open_minor=case.open_minor,
+        charges_open_minor=case.charges_open_minor,
+        interest_minor=assessed.minor("interest"),
+        compensation_minor=assessed.minor("compensation"),
+        version=case.version,
+        policy_id=case.policy_id,
+        policy_version=case.policy_version,
+        pay_by=None if level.pay_within_days is None else add_days(today, level.pay_within_days),
+        charges=assessed.charges,
+    )
+
+
+def compose_notice(
+    account: Account, items: Sequence[NoticeItem], now: datetime, today: date
+) -> NoticePlan | None:
+    """One notice of all the items, the longest overdue first; None when there are none."""
+    if not items:
+        return None
+    ordered = sorted(items, key=lambda item: (item.due_on, item.invoice_id))
+    leading = max(ordered, key=_rank)
+    return NoticePlan(
+        notice_id=_notice_id(account, items),
+        debtor_id=account.debtor_id,
+        decided_at=now,
+        decided_on=today,
+        zone=account.zone,
+        policy_id=leading.policy_id,
+        policy_version=leading.policy_version,
+        pay_by=leading.pay_by,
+        items=tuple(ordered),
+        messages=tuple(
+            _message(channel, covered)
+            for channel in CHANNELS
+            if (covered := [item for item in ordered if channel in item.channels])
+        ),
+    )
+
+
+def _message(channel: Channel, covered: Sequence[NoticeItem]) -> NoticeMessage:
+    leading = max(covered, key=_rank)
+    return NoticeMessage(
+        channel=channel,
+        template=leading.template,
+        level=leading.level,
+        level_no=leading.level_no,
+        invoice_ids=tuple(item.invoice_id for item in covered),
+    )
+
+
+def _rank(item: NoticeItem) -> tuple[int, int, str]:
+    """The highest level sets the tone; templates and ids only break ties between policies."""
+    return (item.level_no, TEMPLATES.index(item.template), item.invoice_id)
+
+
+def _notice_id(account: Account, items: Sequence[NoticeItem]) -> UUID:
+    """Name-based on items, levels and attempts: asking twice is asking once."""
+    parts = [
+        part
+        for item in sorted(items, key=lambda item: item.invoice_id)
+        for part in (item.invoice_id, str(item.level_no), str(item.attempt))
+    ]
+    return name_id("notice", account.tenant, account.debtor_id, *parts)
+
+
+def outcome_of(states: Iterable[MessageState], *, revoked: bool = False) -> NoticeOutcome:
+    """What became of an item, from the states of all the messages that cover it.
+
+    Served when at least one message was sent (or may have been) and none is pending; returned when
+    none was sent and one came back unsent, or the item was `revoked`: decide again; failed when
+    every one failed or was suppressed.
+    """
+    seen = set(states)
+    if "pending" in seen or not seen:
+        return "in_flight"
+    if seen & {"sent", "unknown"}:
+        return "served"
+    return "returned" if revoked or "returned" in seen else "failed"

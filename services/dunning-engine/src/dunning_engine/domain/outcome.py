@@ -1,0 +1,106 @@
+"""What a decision brings about: values that the shell applies and announces. No rules here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from dunning_engine.domain.case import CloseReason
+from dunning_engine.domain.notice import NoticeItem, NoticePlan
+from dunning_engine.domain.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelDone:
+    """A level that ends in this decision without a message: lapsed, or handed over.
+
+    `reason` is `too_late` for a lapse and the policy's final action for a hand-over.
+    """
+
+    invoice_id: str
+    level_no: int
+    level: str
+    on: date
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """The case gets no more reminders."""
+
+    invoice_id: str
+    reason: CloseReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """A notice in flight must not speak of the invoice any more."""
+
+    notice_id: UUID
+    invoice_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """The verdict about one case with everything it causes."""
+
+    verdict: Verdict
+    item: NoticeItem | None = None
+    lapses: tuple[LevelDone, ...] = ()
+    hand_over: LevelDone | None = None
+    closing: Closing | None = None
+    reopened: bool = False
+    revocation: Revocation | None = None
+
+    @property
+    def has_effects(self) -> bool:
+        """Does it change anything but the time of the next look?"""
+        return bool(
+            self.item
+            or self.lapses
+            or self.hand_over
+            or self.closing
+            or self.reopened
+            or self.revocation
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Everything decided about one debtor at one instant.
+
+    Apply in this order: `reopened` (set `closed` to None), `closings` (set `closed`), `revocations`
+    (set `in_flight.revoked`), `lapses` and `hand_overs` (append to `served`; a hand-over closes
+    the case as `handed_over`), `notice` (set `in_flight`, add one to `tries` of each item's case),
+    `holds_ended` (mark released), then store `next_action_at`.
+    `next_action_at` is the earliest moment at which anything can happen: later than `now`, or None
+    when only a new fact can change something.
+    """
+
+    decision_id: UUID
+    decided_at: datetime
+    decided_on: date
+    notice: NoticePlan | None = None
+    lapses: tuple[LevelDone, ...] = ()
+    hand_overs: tuple[LevelDone, ...] = ()
+    closings: tuple[Closing, ...] = ()
+    reopened: tuple[str, ...] = ()
+    revocations: tuple[Revocation, ...] = ()
+    holds_ended: tuple[str, ...] = ()
+    verdicts: tuple[Verdict, ...]
+    next_action_at: datetime | None = None
+
+    @property
+    def has_effects(self) -> bool:
+        """Does it change anything but the time of the next look? Only then is it recorded."""
+        return bool(
+            self.notice
+            or self.lapses
+            or self.hand_overs
+            or self.closings
+            or self.reopened
+            or self.revocations
+            or self.holds_ended
+        )

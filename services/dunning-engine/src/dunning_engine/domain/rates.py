@@ -1,0 +1,70 @@
+"""Reference rates by half-year as plain data; a missing half-year raises, it is never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+_FIRST_MONTH_OF_SECOND_HALF = 7
+
+
+class MissingRateError(LookupError):
+    """The rate of a half-year is not in the book; add it to the rate files."""
+
+    def __init__(self, series: str, half_year: str) -> None:
+        super().__init__(
+            f"no {series} rate for {half_year}: add it, with its source, to the rate files"
+        )
+        self.series = series
+        self.half_year = half_year
+
+
+def half_year_of(day: date) -> str:
+    """The half-year of a day: `26H1` for January to June 2026, `26H2` for the rest."""
+    return f"{day.year % 100:02d}H{1 if day.month < _FIRST_MONTH_OF_SECOND_HALF else 2}"
+
+
+def half_years(first: date, last: date) -> Iterator[tuple[date, date]]:
+    """The stretches of [first, last] that lie in one half-year each, in order."""
+    while first <= last:
+        in_first_half = first.month < _FIRST_MONTH_OF_SECOND_HALF
+        end = date(first.year, 6, 30) if in_first_half else date(first.year, 12, 31)
+        yield first, min(end, last)
+        first = end + timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class RateBook:
+    """Percent per year by series and half-year (`26H2`).
+
+    Series: `ecb` (main refinancing rate on 1 Jan / 1 Jul), `fr_legal_individuals` and
+    `fr_legal_other` (French legal rate, by kind of creditor), `de_base` (base rate of §247 BGB),
+    `boe` (Bank Rate on the last day of the half-year before).
+    """
+
+    series: Mapping[str, Mapping[str, Decimal]]
+
+    def percent(self, series: str, half_year: str) -> Decimal:
+        """The rate in percent per year.
+
+        Raises:
+            MissingRateError: the book does not know that half-year.
+        """
+        try:
+            return self.series[series][half_year]
+        except KeyError:
+            raise MissingRateError(series, half_year) from None
+
+    def extract(self, series: Iterable[str], first: date, last: date) -> RateBook:
+        """Only those series, only the half-years that [first, last] touches."""
+        wanted = [half_year_of(start) for start, _ in half_years(first, last)]
+        return RateBook(
+            {
+                name: {
+                    half: self.series[name][half] for half in wanted if half in self.series[name]
+                }
+                for name in sorted(set(series) & set(self.series))
+            }
+        )

@@ -1,0 +1,155 @@
+"""The decision record: everything a decision looked at and what came out, as canonical bytes.
+
+Whoever holds the record needs nothing else to decide again: `recompute` gives the same bytes, years
+later. Not for holding personal data: there is none in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from dunning_engine.domain.account import Account
+from dunning_engine.domain.case import Case, PolicyKey
+from dunning_engine.domain.decision import decide
+from dunning_engine.domain.interest import rate_series
+from dunning_engine.domain.outcome import Decision
+from dunning_engine.domain.plain import canonical_json, from_plain, to_plain
+from dunning_engine.domain.policy import Policy
+from dunning_engine.domain.policy_document import read_policy, to_document
+from dunning_engine.domain.rates import RateBook
+from dunning_engine.domain.schedule import Calendar, local_date
+from dunning_engine.domain.verdict import Step, Verdict
+
+FORMAT = 1
+
+
+class RecordError(ValueError):
+    """Bytes that are no decision record, or one whose inputs were changed after it was made."""
+
+
+def make_record(
+    account: Account,
+    cases: Sequence[Case],
+    policies: Mapping[PolicyKey, Policy],
+    calendar: Calendar,
+    rates: RateBook,
+    decision: Decision,
+) -> bytes:
+    """The record of a decision that `decide` made of these arguments at `decision.decided_at`."""
+    today = local_date(decision.decided_at, account.zone)
+    pinned = {case.policy_key for case in cases}
+    used = [policy for key, policy in sorted(policies.items()) if key in pinned]
+    inputs = {
+        "now": to_plain(decision.decided_at),
+        "account": to_plain(account),
+        "cases": [to_plain(case) for case in sorted(cases, key=lambda case: case.invoice_id)],
+        "policies": [
+            {
+                "policy_id": policy.policy_id,
+                "version": policy.version,
+                "document": to_document(policy),
+            }
+            for policy in used
+        ],
+        # A decision looks only at today and the days after it.
+        "holidays": [to_plain(day) for day in sorted(calendar.holidays) if day >= today],
+        "calendar_years": sorted(calendar.years),
+        "rates": _rates_used(cases, used, rates, today) if _used_rates(decision) else {},
+    }
+    return _bytes(inputs, decision)
+
+
+def recompute(record: bytes) -> bytes:
+    """Decide again from the record's inputs alone; the same bytes when nothing changed.
+
+    Raises:
+        RecordError: the bytes are no record, or its inputs do not match their hash.
+    """
+    inputs = _inputs(record)
+    account = from_plain(Account, inputs["account"])
+    policies = [
+        read_policy(item["document"], policy_id=item["policy_id"], version=item["version"])
+        for item in inputs["policies"]
+    ]
+    decision = decide(
+        account,
+        [from_plain(Case, case) for case in inputs["cases"]],
+        {policy.key: policy for policy in policies},
+        datetime.fromisoformat(inputs["now"]),
+        Calendar(
+            holidays=frozenset(map(date.fromisoformat, inputs["holidays"])),
+            years=frozenset(inputs["calendar_years"]),
+        ),
+        RateBook(
+            {
+                series: {half_year: Decimal(percent) for half_year, percent in figures.items()}
+                for series, figures in inputs["rates"].items()
+            }
+        ),
+    )
+    return _bytes(inputs, decision)
+
+
+def recorded_verdict(record: bytes, invoice_id: str) -> Verdict | None:
+    """The verdict about one invoice in a record, for saying why; None when it is not in it."""
+    verdicts = json.loads(record)["outcome"]["verdicts"]
+    found = next((item for item in verdicts if item["invoice_id"] == invoice_id), None)
+    if found is None:
+        return None
+    steps = tuple(
+        Step(item["code"], tuple((name, fact) for name, fact in item.get("facts", ())))
+        for item in found.pop("trace", ())
+    )
+    return Verdict(
+        **{**found, "at": datetime.fromisoformat(found["at"]) if "at" in found else None},
+        trace=steps,
+    )
+
+
+def _bytes(inputs: dict[str, Any], decision: Decision) -> bytes:
+    return canonical_json(
+        {
+            "format": FORMAT,
+            "inputs": inputs,
+            "inputs_sha256": hashlib.sha256(canonical_json(inputs)).hexdigest(),
+            "outcome": to_plain(decision),
+        }
+    )
+
+
+def _inputs(record: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(record)
+        inputs: dict[str, Any] = document["inputs"]
+        stated = document["inputs_sha256"]
+        known_format = document["format"] == FORMAT
+    except (ValueError, KeyError, TypeError):
+        raise RecordError("these bytes are no decision record") from None
+    if not known_format:
+        raise RecordError(f"the record is not of format {FORMAT}")
+    if hashlib.sha256(canonical_json(inputs)).hexdigest() != stated:
+        raise RecordError("the record's inputs were changed: they do not match their hash")
+    return inputs
+
+
+def _used_rates(decision: Decision) -> bool:
+    """Did the decision look into the rates at all?"""
+    charged = decision.notice and any(item.charges for item in decision.notice.items)
+    return bool(charged) or any(verdict.reason == "missing_rate" for verdict in decision.verdicts)
+
+
+def _rates_used(
+    cases: Sequence[Case], policies: Sequence[Policy], rates: RateBook, today: date
+) -> dict[str, dict[str, str]]:
+    series = {name for policy in policies for name in rate_series(policy.country)}
+    since = min((case.due_on for case in cases), default=today)
+    extract = rates.extract(series, min(since, today), today)
+    return {
+        name: {half_year: str(percent) for half_year, percent in figures.items()}
+        for name, figures in extract.series.items()
+    }

@@ -1,0 +1,152 @@
+"""Decide about due accounts: gather their dossiers, decide each (pure), persist, emit.
+
+Holds no rule of dunning; those are in `domain.decision`. An account about which nothing can be decided
+never stops the others: it is set aside with the reason, and listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from dunning_engine.domain.case import PolicyKey
+from dunning_engine.domain.decision import decide
+from dunning_engine.domain.policy import Policy
+from dunning_engine.domain.rates import RateBook
+from dunning_engine.domain.record import make_record
+from dunning_engine.domain.schedule import Calendar
+from dunning_engine.handlers.apply_decision import apply_decision, obstacles_hash
+from dunning_engine.handlers.open_cases import Opened, open_cases, opening_events
+from dunning_engine.records import AccountAfter, Changes, Dossier, NewRecord
+
+TROUBLE_RETRY = timedelta(hours=1)
+
+TenantPolicies = Mapping[PolicyKey, Policy]
+
+log = structlog.get_logger()
+
+
+class ChangeStore(Protocol):
+    """Where decisions are written."""
+
+    async def save(self, changes: Changes) -> None:
+        """Write everything that was decided; the events last."""
+        ...
+
+
+class PolicyShelf(Protocol):
+    """Where policies are found."""
+
+    async def latest(self, wanted: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Policy]:
+        """The newest version of policies, by (tenant, policy id); unknown ones are missing."""
+        ...
+
+    async def pinned(
+        self, wanted: Sequence[tuple[str, PolicyKey]]
+    ) -> Mapping[tuple[str, PolicyKey], Policy]:
+        """Exact versions, by (tenant, key); unknown ones are missing."""
+        ...
+
+
+class Law(Protocol):
+    """Dated public facts: holidays and rates."""
+
+    @property
+    def rates(self) -> RateBook:
+        """Reference rates."""
+        ...
+
+    def calendar(self, country: str, region: str | None, zone: str, now: datetime) -> Calendar:
+        """Public holidays that a decision at `now` may look into."""
+        ...
+
+
+async def sweep_accounts(
+    store: ChangeStore, shelf: PolicyShelf, law: Law, claimed: Sequence[Dossier]
+) -> int:
+    """Decide about the claimed accounts and write what follows. Returns how many there were."""
+    if not claimed:
+        return 0
+    dossiers = await open_cases(shelf, claimed)
+    policies = await policies_of(shelf, dossiers)
+
+    changes = Changes()
+    for opened in dossiers:
+        _decide_one(opened, policies[opened.dossier.account.tenant], law, changes)
+
+    await store.save(changes)
+    return len(claimed)
+
+
+async def policies_of(shelf: PolicyShelf, dossiers: Sequence[Opened]) -> dict[str, TenantPolicies]:
+    """The policy versions that the cases are pinned to, by tenant."""
+    wanted = {
+        (opened.dossier.account.tenant, stored.case.policy_key)
+        for opened in dossiers
+        for stored in opened.dossier.cases
+        if stored.pinned
+    }
+    found = await shelf.pinned(sorted(wanted))
+    by_tenant: dict[str, dict[PolicyKey, Policy]] = {
+        opened.dossier.account.tenant: {} for opened in dossiers
+    }
+    for (tenant, key), policy in found.items():
+        by_tenant[tenant][key] = policy
+    return by_tenant
+
+
+def _decide_one(opened: Opened, policies: TenantPolicies, law: Law, changes: Changes) -> None:
+    """Decide about one account; whatever goes wrong stays with it."""
+    try:
+        made = _decided(opened, policies, law)
+    except Exception as error:
+        dossier = opened.dossier
+        log.exception(
+            "account_undecidable", tenant=dossier.key.tenant, debtor=dossier.key.debtor_id
+        )
+        changes.accounts.append(
+            AccountAfter(
+                key=dossier.key,
+                # A sandbox clock must not wait for a repair: its account is retried when asked to move.
+                next_action_at=(
+                    dossier.now + TROUBLE_RETRY if dossier.time_source == "real" else None
+                ),
+                verdict_hash=dossier.verdict_hash,
+                trouble=f"{type(error).__name__}: {error}"[:500],
+            )
+        )
+    else:
+        changes.extend(made)
+
+
+def _decided(opened: Opened, policies: TenantPolicies, law: Law) -> Changes:
+    dossier = opened.dossier
+    account, cases = dossier.account, [stored.case for stored in dossier.cases]
+    pinned = {case.policy_key for case in cases}
+    used = {key: policy for key, policy in policies.items() if key in pinned}
+    calendar = law.calendar(account.country, account.region, account.zone, dossier.now)
+
+    decision = decide(account, cases, used, dossier.now, calendar, law.rates)
+
+    if decision.next_action_at is not None and decision.next_action_at <= dossier.now:
+        raise RuntimeError("the decision asks to be made again at once: it would never end")
+    changes = Changes(events=opening_events(opened))
+    apply_decision(dossier, decision, changes, opened=opened.newly_pinned)
+    seen = obstacles_hash(decision.verdicts)
+    if decision.has_effects or seen != dossier.verdict_hash:
+        changes.records.append(
+            NewRecord(
+                tenant=account.tenant,
+                debtor_id=account.debtor_id,
+                decision_id=decision.decision_id,
+                decided_at=dossier.now,
+                record=make_record(account, cases, used, calendar, law.rates, decision),
+            )
+        )
+    changes.accounts.append(
+        AccountAfter(key=dossier.key, next_action_at=decision.next_action_at, verdict_hash=seen)
+    )
+    return changes

@@ -1,0 +1,1 @@
+"""The ledger's technology: SQL, the master key's file, LISTEN, country tables."""

@@ -1,0 +1,69 @@
+"""Charges in PostgreSQL, read and written across tenants for the consumer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dunning_common.db import driver
+from invoice_ingest.adapters import sql_invoices
+from invoice_ingest.domain.charging import Charge, Charged, ChargeRef
+from invoice_ingest.domain.invoice import Invoice
+from invoice_ingest.domain.permit import InvoiceRef
+
+_LOCK_INVOICES = f"""
+SELECT {sql_invoices.COLUMNS} FROM invoice
+JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[])) AS asked (tenant, invoice_id)
+    USING (tenant, invoice_id)
+ORDER BY tenant, invoice_id FOR NO KEY UPDATE OF invoice
+"""
+_KNOWN = """
+SELECT tenant, charge_id FROM charge
+JOIN unnest($1::text[], $2::text[]) AS asked (tenant, charge_id) USING (tenant, charge_id)
+"""
+_INSERT = """
+INSERT INTO charge (tenant, charge_id, invoice_id, kind, currency, amount_minor, assessed_on,
+    basis, is_void)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
+    $7::date[], $8::text[], $9::boolean[])
+"""
+
+
+class SqlCharges:
+    """Keeps charges, across tenants."""
+
+    async def load(
+        self, connection: AsyncConnection, charges: Sequence[Charge]
+    ) -> tuple[dict[InvoiceRef, Invoice], frozenset[ChargeRef]]:
+        """Lock the charged invoices; say which of the charges are already booked."""
+        raw = await driver(connection)
+        tenants = [charge.tenant for charge in charges]
+        rows = await raw.fetch(_LOCK_INVOICES, tenants, [charge.invoice_id for charge in charges])
+        known = await raw.fetch(_KNOWN, tenants, [charge.charge_id for charge in charges])
+        invoices = [sql_invoices.invoice_of(row) for row in rows]
+        return (
+            {(invoice.tenant, invoice.invoice_id): invoice for invoice in invoices},
+            frozenset((row["tenant"], row["charge_id"]) for row in known),
+        )
+
+    async def save(self, connection: AsyncConnection, charged: Charged) -> None:
+        """Write new charges and changed invoices."""
+        raw = await driver(connection)
+        if charged.charges:
+            rows = [
+                (
+                    charge.tenant,
+                    charge.charge_id,
+                    charge.invoice_id,
+                    charge.kind,
+                    charge.currency,
+                    charge.amount_minor,
+                    charge.assessed_on,
+                    charge.basis,
+                    charge.is_void,
+                )
+                for charge in charged.charges
+            ]
+            await raw.execute(_INSERT, *sql_invoices.columns_of(rows))
+        await sql_invoices.update(raw, charged.invoices)

@@ -1,0 +1,83 @@
+"""Send permits in PostgreSQL: granted under the invoices' locks, expiring by its clock."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dunning_common.db import driver
+from invoice_ingest.domain.permit import InvoiceRef, PermitAnswer, Standing
+
+CHANNEL = "permit"
+"""PostgreSQL NOTIFY channel, suffixed with the schema's name; rings when permits are given back."""
+
+_STANDINGS = """
+SELECT tenant, invoice_id, status, version FROM invoice
+JOIN unnest($1::text[], $2::text[]) AS asked (tenant, invoice_id) USING (tenant, invoice_id)
+ORDER BY tenant, invoice_id FOR SHARE OF invoice
+"""
+_GRANT = """
+INSERT INTO permit (tenant, invoice_id, permit_id, expires_at)
+SELECT tenant, invoice_id, permit_id, clock_timestamp() + $4::interval
+FROM unnest($1::text[], $2::text[], $3::text[]) AS granted (tenant, invoice_id, permit_id)
+ON CONFLICT (tenant, invoice_id, permit_id) DO UPDATE SET expires_at = excluded.expires_at
+"""
+_SWEEP = "DELETE FROM permit WHERE expires_at < clock_timestamp() - interval '1 hour'"
+_GIVE_BACK = "DELETE FROM permit WHERE permit_id = ANY($1::text[])"
+_LIVE = """
+SELECT coalesce(extract(epoch FROM max(expires_at) - clock_timestamp()), 0)::float8
+FROM permit WHERE tenant = $1 AND invoice_id = ANY($2::text[])
+"""
+
+
+class SqlPermits:
+    """Keeps send permits; times are the database's."""
+
+    async def standings(
+        self, connection: AsyncConnection, refs: Collection[InvoiceRef]
+    ) -> dict[InvoiceRef, Standing]:
+        """Lock the invoices against changes and say how they stand."""
+        if not refs:
+            return {}
+        raw = await driver(connection)
+        tenants, ids = zip(*refs, strict=True)
+        return {
+            (row["tenant"], row["invoice_id"]): Standing(
+                status=row["status"], version=row["version"]
+            )
+            for row in await raw.fetch(_STANDINGS, tenants, ids)
+        }
+
+    async def grant(
+        self, connection: AsyncConnection, answers: Sequence[PermitAnswer], *, lease_s: float
+    ) -> None:
+        """Store the granted permits for `lease_s` seconds; sweep those that expired long ago."""
+        rows = sorted(
+            {
+                (given.request.tenant, invoice_id, given.request.permit_id)
+                for given in answers
+                for invoice_id, _ in given.request.invoices
+            }
+        )
+        raw = await driver(connection)
+        if rows:
+            tenants, invoice_ids, permit_ids = zip(*rows, strict=True)
+            lease = timedelta(seconds=lease_s)
+            await raw.execute(_GRANT, tenants, invoice_ids, permit_ids, lease)
+        await raw.execute(_SWEEP)
+
+    async def give_back(self, connection: AsyncConnection, permit_ids: Collection[str]) -> None:
+        """Remove permits and wake whoever waits for them."""
+        raw = await driver(connection)
+        await raw.execute(_GIVE_BACK, permit_ids)
+        await raw.execute(f"SELECT pg_notify('{CHANNEL}_' || current_schema(), '')")
+
+    async def live_s(
+        self, connection: AsyncConnection, tenant: str, invoice_ids: Collection[str]
+    ) -> float:
+        """Seconds until the last live permit on these invoices expires; 0 when there is none."""
+        raw = await driver(connection)
+        rest_s: float = await raw.fetchval(_LIVE, tenant, invoice_ids)
+        return max(0.0, rest_s)

@@ -1,0 +1,216 @@
+"""What can be looked up: rows as the REST interface shows them, amounts as decimal strings.
+
+Reads only, inside the tenant's transaction; another tenant's rows do not exist here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dunning_common.db import driver
+from dunning_common.money import to_decimal_string
+from invoice_ingest.adapters import sql_debtors, sql_invoices
+from invoice_ingest.domain.debtor import Debtor
+
+View = dict[str, Any]
+
+_INVOICE = f"SELECT {sql_invoices.COLUMNS} FROM invoice WHERE tenant = $1 AND invoice_id = $2"
+_INVOICES = f"""
+SELECT {sql_invoices.COLUMNS} FROM invoice
+WHERE tenant = $1 AND ($2::text IS NULL OR debtor_id = $2) AND ($3::text IS NULL OR status = $3)
+    AND invoice_id > $4
+ORDER BY invoice_id LIMIT $5
+"""
+_COVERS_OF_INVOICE = """
+SELECT kind, credit_id, amount_minor, booked_minor, effective_on, reversed_on FROM cover
+WHERE tenant = $1 AND invoice_id = $2 ORDER BY effective_on, kind, credit_id
+"""
+_CHARGES = """
+SELECT charge_id, kind, currency, amount_minor, assessed_on, basis FROM charge
+WHERE tenant = $1 AND invoice_id = $2 AND NOT is_void ORDER BY assessed_on, charge_id
+"""
+_CREDIT = """
+SELECT kind, credit_id, debtor_id, currency, amount_minor, dated_on, unallocated_minor, reversed_on
+FROM credit WHERE tenant = $1 AND kind = $2 AND credit_id = $3
+"""
+_COVERS_BY_CREDIT = """
+SELECT invoice_id, amount_minor FROM cover
+WHERE tenant = $1 AND kind = $2 AND credit_id = $3 AND amount_minor > 0 ORDER BY invoice_id
+"""
+_DEBTOR = f"SELECT {sql_debtors.COLUMNS} FROM debtor WHERE tenant = $1 AND debtor_id = $2"
+_DEBTORS = f"""
+SELECT {sql_debtors.COLUMNS} FROM debtor
+WHERE tenant = $1 AND debtor_id > $2 ORDER BY debtor_id LIMIT $3
+"""
+_BALANCES = """
+SELECT currency, sum(open_minor)::bigint AS open_minor, sum(charges)::bigint AS charges_minor,
+    sum(unallocated_minor)::bigint AS unallocated_minor
+FROM (
+    SELECT currency, open_minor, charges_open_minor AS charges, 0 AS unallocated_minor
+    FROM invoice WHERE tenant = $1 AND debtor_id = $2
+    UNION ALL
+    SELECT currency, 0, 0, unallocated_minor FROM cash WHERE tenant = $1 AND debtor_id = $2
+) AS parts GROUP BY currency ORDER BY currency
+"""
+
+
+async def invoice(connection: AsyncConnection, tenant: str, invoice_id: str) -> View | None:
+    """One invoice with what covers it and its charges."""
+    raw = await driver(connection)
+    row = await raw.fetchrow(_INVOICE, tenant, invoice_id)
+    if row is None:
+        return None
+    currency = row["currency"]
+    covers = await raw.fetch(_COVERS_OF_INVOICE, tenant, invoice_id)
+    charges = await raw.fetch(_CHARGES, tenant, invoice_id)
+    return _invoice(row) | {
+        "allocations": [
+            {
+                "kind": cover["kind"],
+                "id": cover["credit_id"],
+                "amount": to_decimal_string(cover["amount_minor"], currency),
+                "booked": to_decimal_string(cover["booked_minor"], currency),
+                "effective_on": cover["effective_on"],
+                "reversed_on": cover["reversed_on"],
+            }
+            for cover in covers
+        ],
+        "charges": [
+            {
+                "charge_id": charge["charge_id"],
+                "kind": charge["kind"],
+                "amount": to_decimal_string(charge["amount_minor"], currency),
+                "assessed_on": charge["assessed_on"],
+                "basis": charge["basis"],
+            }
+            for charge in charges
+        ],
+    }
+
+
+async def invoices(
+    connection: AsyncConnection,
+    tenant: str,
+    *,
+    debtor_id: str | None,
+    status: str | None,
+    after: str,
+    limit: int,
+) -> list[View]:
+    """Invoices by id, behind `after`."""
+    raw = await driver(connection)
+    rows = await raw.fetch(_INVOICES, tenant, debtor_id, status, after, limit)
+    return [_invoice(row) for row in rows]
+
+
+async def credit(
+    connection: AsyncConnection, tenant: str, kind: str, credit_id: str
+) -> View | None:
+    """One payment or credit note with what it covers now."""
+    raw = await driver(connection)
+    row = await raw.fetchrow(_CREDIT, tenant, kind, credit_id)
+    if row is None:
+        return None
+    currency = row["currency"]
+    covers = await raw.fetch(_COVERS_BY_CREDIT, tenant, kind, credit_id)
+    return {
+        "id": row["credit_id"],
+        "debtor_id": row["debtor_id"],
+        "currency": currency,
+        "amount": to_decimal_string(row["amount_minor"], currency),
+        "dated_on": row["dated_on"],
+        "unallocated": to_decimal_string(row["unallocated_minor"], currency),
+        "reversed_on": row["reversed_on"],
+        "allocations": [
+            {
+                "invoice_id": cover["invoice_id"],
+                "amount": to_decimal_string(cover["amount_minor"], currency),
+            }
+            for cover in covers
+        ],
+    }
+
+
+async def debtor(connection: AsyncConnection, tenant: str, debtor_id: str) -> View | None:
+    """One debtor with contacts and balances; `contacts` is None after erasure."""
+    raw = await driver(connection)
+    row = await raw.fetchrow(_DEBTOR, tenant, debtor_id)
+    if row is None:
+        return None
+    balances = await raw.fetch(_BALANCES, tenant, debtor_id)
+    return _debtor(sql_debtors.debtor_of(row)) | {
+        "balances": [
+            {
+                "currency": balance["currency"],
+                "open": to_decimal_string(balance["open_minor"], balance["currency"]),
+                "charges_open": to_decimal_string(balance["charges_minor"], balance["currency"]),
+                "unallocated": to_decimal_string(balance["unallocated_minor"], balance["currency"]),
+            }
+            for balance in balances
+        ]
+    }
+
+
+async def debtors(
+    connection: AsyncConnection, tenant: str, *, after: str, limit: int
+) -> list[View]:
+    """Debtors by id, behind `after`."""
+    raw = await driver(connection)
+    rows = await raw.fetch(_DEBTORS, tenant, after, limit)
+    return [_debtor(sql_debtors.debtor_of(row)) for row in rows]
+
+
+def _invoice(row: asyncpg.Record) -> View:
+    found = sql_invoices.invoice_of(row)
+    currency = found.currency
+    return {
+        "invoice_id": found.invoice_id,
+        "debtor_id": found.debtor_id,
+        "number": found.number,
+        "issued_on": found.issued_on,
+        "due_on": found.due_on,
+        "currency": currency,
+        "amount": to_decimal_string(found.amount_minor, currency),
+        "open": to_decimal_string(found.open_minor, currency),
+        "charges_open": to_decimal_string(found.charges_open_minor, currency),
+        "status": found.status,
+        "settled_on": found.settled_on,
+        "revision": found.revision,
+        "version": found.version,
+        "policy_id": found.policy_id,
+        "tags": found.tags,
+    }
+
+
+def _debtor(found: Debtor) -> View:
+    terms = found.terms
+    contact = found.contact
+    address = contact and contact.address
+    return {
+        "debtor_id": found.debtor_id,
+        "name": contact and contact.name,
+        "kind": terms.kind,
+        "country": terms.country,
+        "region": terms.region,
+        "zone": terms.zone,
+        "language": terms.language,
+        "segment": terms.segment,
+        "policy_id": terms.policy_id,
+        "tags": terms.tags,
+        "is_erased": found.is_erased,
+        "contacts": contact
+        and {
+            "emails": contact.emails,
+            "phones": contact.phones,
+            "address": address
+            and {
+                "lines": address.lines,
+                "postcode": address.postcode,
+                "city": address.city,
+                "country": address.country,
+            },
+        },
+    }

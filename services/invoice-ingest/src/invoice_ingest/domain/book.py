@@ -1,0 +1,180 @@
+"""The worksheet of one transaction: the rows that were gathered, and what becomes of them.
+
+The one mutable object of the core; it lives between loading and saving. Orders are posted to it one
+after the other (`posting`), so that a second order in the same batch sees what the first one did.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from invoice_ingest.domain.credit import Cover, Credit, CreditKey
+from invoice_ingest.domain.fact import CashChanged, Fact
+from invoice_ingest.domain.invoice import Invoice
+
+CoverKey = tuple[CreditKey, str]
+CashKey = tuple[str, str]
+_ABSENT: Any = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a batch of orders must find on its worksheet; ids of one tenant.
+
+    `accounts` are debtors whose account is locked; `owners_of` are invoices whose debtors are, too.
+    `open_of` are debtors whose open invoices are wanted.
+    `shrinking` maps invoices to the least amount they may get, so that what covers more than that
+    can be taken back (0 for a cancellation). `reversals` are payments with all that they cover.
+    """
+
+    accounts: frozenset[str] = frozenset()
+    owners_of: frozenset[str] = frozenset()
+    invoices: frozenset[str] = frozenset()
+    open_of: frozenset[str] = frozenset()
+    shrinking: Mapping[str, int] = field(default_factory=dict)
+    credits: frozenset[CreditKey] = frozenset()
+    reversals: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What was found. `debtors` says of each known debtor whether it was erased."""
+
+    debtors: Mapping[str, bool]
+    invoices: Mapping[str, Invoice]
+    credits: Mapping[CreditKey, Credit]
+    covers: Mapping[CoverKey, Cover]
+    cash: Mapping[CashKey, int]
+
+
+class Book:
+    """Invoices, credits, covers and cash of the debtors at hand, with the facts so far.
+
+    `today` is the day in the tenant's zone, for orders that name none.
+    """
+
+    def __init__(self, *, tenant: str, today: date, loaded: Loaded) -> None:
+        self.tenant = tenant
+        self.today = today
+        self.loaded = loaded
+        self.debtors = dict(loaded.debtors)
+        self.invoices = dict(loaded.invoices)
+        self.credits = dict(loaded.credits)
+        self.covers = dict(loaded.covers)
+        self.cash = dict(loaded.cash)
+        self.facts: list[Fact] = []
+        self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
+        self._of_debtor: dict[str, set[str]] = defaultdict(set)
+        self._covering: dict[str, set[CreditKey]] = defaultdict(set)
+        for invoice in self.invoices.values():
+            self._of_debtor[invoice.debtor_id].add(invoice.invoice_id)
+        for key, invoice_id in self.covers:
+            self._covering[invoice_id].add(key)
+
+    def open_invoices(self, debtor_id: str, currency: str) -> list[Invoice]:
+        """The debtor's open invoices in a currency, in no order."""
+        found = (self.invoices.get(invoice_id) for invoice_id in self._of_debtor[debtor_id])
+        return [i for i in found if i and i.currency == currency and i.open_minor > 0]
+
+    def covers_of(self, invoice_id: str) -> list[Cover]:
+        """What covers an invoice now, the latest first; payments give way before credit notes."""
+        found = (self.covers.get((key, invoice_id)) for key in self._covering[invoice_id])
+        return sorted(
+            (cover for cover in found if cover and cover.amount_minor),
+            key=lambda cover: (cover.key.kind, cover.effective_on, cover.key.credit_id),
+            reverse=True,
+        )
+
+    def covers_by(self, key: CreditKey) -> list[Cover]:
+        """What a credit covers now, by invoice id."""
+        found = (cover for cover in self.covers.values() if cover.key == key and cover.amount_minor)
+        return sorted(found, key=lambda cover: cover.invoice_id)
+
+    def put_debtor(self, debtor_id: str) -> None:
+        """A debtor that is being taken in the same transaction."""
+        self._set(self.debtors, debtor_id, False)
+
+    def put_invoice(self, invoice: Invoice) -> None:
+        """Write an invoice onto the sheet."""
+        self._set(self.invoices, invoice.invoice_id, invoice)
+        self._of_debtor[invoice.debtor_id].add(invoice.invoice_id)
+
+    def put_credit(self, credit: Credit) -> None:
+        """Write a credit onto the sheet."""
+        self._set(self.credits, credit.draft.key, credit)
+
+    def put_cover(self, cover: Cover) -> None:
+        """Write what a credit covers of an invoice onto the sheet."""
+        self._set(self.covers, (cover.key, cover.invoice_id), cover)
+        self._covering[cover.invoice_id].add(cover.key)
+
+    def add_cash(self, debtor_id: str, currency: str, change_minor: int, *, on: date) -> None:
+        """Change the debtor's unallocated cash and note the fact; nothing when nothing changes."""
+        if change_minor == 0:
+            return
+        now_minor = self.cash.get((debtor_id, currency), 0) + change_minor
+        if now_minor < 0:
+            raise ValueError("unallocated cash cannot be negative")
+        self._set(self.cash, (debtor_id, currency), now_minor)
+        self.facts.append(
+            CashChanged(
+                tenant=self.tenant,
+                debtor_id=debtor_id,
+                currency=currency,
+                unallocated_minor=now_minor,
+                effective_on=on,
+            )
+        )
+
+    def mark(self) -> tuple[int, int]:
+        """A place to go back to when a later order of the same group is refused."""
+        return len(self._undo), len(self.facts)
+
+    def back_to(self, mark: tuple[int, int]) -> None:
+        """Undo everything since `mark`; look-up sets may keep ids that are gone, and skip them."""
+        undo, facts = mark
+        while len(self._undo) > undo:
+            table, key, before = self._undo.pop()
+            if before is _ABSENT:
+                del table[key]
+            else:
+                table[key] = before
+        del self.facts[facts:]
+
+    def new_invoices(self) -> list[Invoice]:
+        """Invoices to insert, by id."""
+        return _ordered(v for k, v in self.invoices.items() if k not in self.loaded.invoices)
+
+    def changed_invoices(self) -> list[Invoice]:
+        """Invoices to update, by id."""
+        before = self.loaded.invoices
+        return _ordered(v for k, v in self.invoices.items() if k in before and before[k] is not v)
+
+    def changed_credits(self) -> list[Credit]:
+        """Credits to insert or update, by key."""
+        before = self.loaded.credits
+        changed = [v for k, v in self.credits.items() if before.get(k) is not v]
+        return sorted(changed, key=lambda credit: credit.draft.key)
+
+    def changed_covers(self) -> list[Cover]:
+        """Covers to insert or update, by key."""
+        before = self.loaded.covers
+        changed = [v for k, v in self.covers.items() if before.get(k) is not v]
+        return sorted(changed, key=lambda cover: (cover.key, cover.invoice_id))
+
+    def changed_cash(self) -> list[tuple[str, str, int]]:
+        """(debtor, currency, minor units) to insert or update, in order."""
+        before = self.loaded.cash
+        return sorted((*k, v) for k, v in self.cash.items() if before.get(k) != v)
+
+    def _set(self, table: dict[Any, Any], key: Any, value: Any) -> None:
+        self._undo.append((table, key, table.get(key, _ABSENT)))
+        table[key] = value
+
+
+def _ordered(invoices: Iterable[Invoice]) -> list[Invoice]:
+    return sorted(invoices, key=lambda invoice: invoice.invoice_id)

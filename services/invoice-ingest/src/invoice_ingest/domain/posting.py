@@ -1,0 +1,299 @@
+"""The orders that the ledger takes, posted to a worksheet one after the other.
+
+Each function checks, changes the sheet and notes the facts, or refuses and changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import assert_never
+
+from invoice_ingest.domain import allocation
+from invoice_ingest.domain import invoice as invoicing
+from invoice_ingest.domain.allocation import OpenItem, Split
+from invoice_ingest.domain.book import Book
+from invoice_ingest.domain.credit import Cover, Credit, CreditDraft, CreditKey
+from invoice_ingest.domain.fact import (
+    CreditAllocated,
+    InvoiceAmended,
+    InvoiceCancelled,
+    InvoiceIssued,
+    InvoiceWrittenOff,
+    PaymentReversed,
+)
+from invoice_ingest.domain.invoice import Invoice, InvoiceDraft
+from invoice_ingest.domain.outcome import (
+    Flaw,
+    Outcome,
+    Refusal,
+    Status,
+    Why,
+    conflict,
+    invalid,
+    unknown,
+)
+from invoice_ingest.domain.revision import Verdict, judge
+
+
+def put_invoice(book: Book, draft: InvoiceDraft) -> Outcome:  # noqa: PLR0911 -- one a verdict
+    """Take an invoice: new, amended, already known, or out of date."""
+    if draft.due_on < draft.issued_on:
+        return invalid("/due_on", "an invoice is not due before it is issued")
+    erased = book.debtors.get(draft.debtor_id)
+    if erased is None:
+        return invalid("/debtor_id", "there is no such debtor; send the debtor first")
+    stored = book.invoices.get(draft.invoice_id)
+    match judge(stored, draft):
+        case Verdict.NEW:
+            return _issue(book, draft, erased=erased)
+        case Verdict.NEWER:
+            if stored is None:
+                raise AssertionError("a newer revision needs an older one")
+            return _amend(book, stored, draft)
+        case Verdict.SAME:
+            return Status.UNCHANGED
+        case Verdict.OLDER:
+            return Status.STALE
+        case Verdict.CONTRADICTION:
+            return conflict(
+                "revision-conflict",
+                "This revision was stored with other content.",
+                Flaw(pointer="/revision", detail="send the new content with a higher revision"),
+            )
+        case never:
+            assert_never(never)
+
+
+def cancel_invoice(book: Book, invoice_id: str, *, reason: str, on: date | None) -> Outcome:
+    """Cancel an invoice; what had covered it becomes unallocated cash."""
+    stored = book.invoices.get(invoice_id)
+    if stored is None:
+        return unknown("invoice")
+    if stored.cancelled:
+        return Status.UNCHANGED
+    effective_on = on or book.today
+    cancelled, surplus = invoicing.cancel(stored, on=effective_on)
+    book.put_invoice(cancelled)
+    book.facts.append(InvoiceCancelled(invoice=cancelled, effective_on=effective_on, reason=reason))
+    _give_back(book, cancelled, surplus, on=effective_on)
+    return Status.UPDATED
+
+
+def write_off_invoice(book: Book, invoice_id: str, *, reason: str, on: date | None) -> Outcome:
+    """Give up what is open of an invoice."""
+    stored = book.invoices.get(invoice_id)
+    if stored is None:
+        return unknown("invoice")
+    match stored.status:
+        case "written_off":
+            return Status.UNCHANGED
+        case "paid" | "cancelled":
+            return conflict(
+                f"invoice-{stored.status}",
+                f"The invoice is {stored.status}: there is nothing to write off.",
+            )
+        case "open":
+            effective_on = on or book.today
+            written_off = invoicing.write_off(stored, on=effective_on)
+            book.put_invoice(written_off)
+            book.facts.append(
+                InvoiceWrittenOff(
+                    invoice=written_off,
+                    effective_on=effective_on,
+                    amount_minor=stored.open_minor,
+                    reason=reason,
+                )
+            )
+            return Status.UPDATED
+        case never:
+            assert_never(never)
+
+
+def put_credit(book: Book, draft: CreditDraft) -> Outcome:
+    """Take a payment or a credit note: an immutable fact that covers what it can."""
+    stored = book.credits.get(draft.key)
+    if stored is not None:
+        if stored.draft == draft:
+            return Status.UNCHANGED
+        noun = draft.kind.replace("_", " ")
+        return conflict(
+            f"{draft.kind.replace('_', '-')}-conflict",
+            f"This {noun} was stored with other content, and a {noun} never changes.",
+            *_differences(stored.draft, draft),
+        )
+    if draft.debtor_id not in book.debtors:
+        return invalid("/debtor_id", "there is no such debtor; send the debtor first")
+    flaws = _flaws_of_wanted(book, draft)
+    if flaws:
+        return Refusal(
+            why=Why.INVALID,
+            slug="invalid-request",
+            title="Some fields are missing or wrong.",
+            flaws=flaws,
+        )
+    split = _split(book, draft)
+    book.put_credit(Credit(draft=draft, unallocated_minor=split.rest_minor))
+    for share in split.shares:
+        covered = invoicing.cover(
+            book.invoices[share.invoice_id], share.amount_minor, on=draft.dated_on
+        )
+        book.put_invoice(covered)
+        book.put_cover(
+            Cover(
+                key=draft.key,
+                invoice_id=share.invoice_id,
+                booked_minor=share.amount_minor,
+                amount_minor=share.amount_minor,
+                effective_on=draft.dated_on,
+            )
+        )
+        book.facts.append(
+            CreditAllocated(
+                invoice=covered,
+                effective_on=draft.dated_on,
+                key=draft.key,
+                amount_minor=share.amount_minor,
+            )
+        )
+    book.add_cash(draft.debtor_id, draft.currency, split.rest_minor, on=draft.dated_on)
+    return Status.CREATED
+
+
+def reverse_payment(book: Book, payment_id: str, *, reason: str, on: date | None) -> Outcome:
+    """A payment bounced or was charged back: what it covered is owed again."""
+    key = CreditKey("payment", payment_id)
+    stored = book.credits.get(key)
+    if stored is None:
+        return unknown("payment")
+    if stored.reversed_on is not None:
+        return Status.UNCHANGED
+    effective_on = on or book.today
+    for cover in book.covers_by(key):
+        book.put_cover(replace(cover, amount_minor=0, reversed_on=effective_on))
+        remaining = book.covers_of(cover.invoice_id)
+        owing = invoicing.uncover(
+            book.invoices[cover.invoice_id],
+            cover.amount_minor,
+            covered_on=max((other.effective_on for other in remaining), default=None),
+        )
+        book.put_invoice(owing)
+        book.facts.append(
+            PaymentReversed(
+                invoice=owing,
+                effective_on=effective_on,
+                payment_id=payment_id,
+                amount_minor=cover.amount_minor,
+                reason=reason,
+            )
+        )
+    draft = stored.draft
+    book.put_credit(replace(stored, unallocated_minor=0, reversed_on=effective_on))
+    book.add_cash(draft.debtor_id, draft.currency, -stored.unallocated_minor, on=effective_on)
+    return Status.UPDATED
+
+
+def _issue(book: Book, draft: InvoiceDraft, *, erased: bool) -> Outcome:
+    if erased:
+        return conflict(
+            "debtor-erased",
+            "The debtor was erased and takes no new invoices.",
+            Flaw(pointer="/debtor_id", detail="register the debtor anew under another id"),
+        )
+    issued = invoicing.issue(book.tenant, draft)
+    book.put_invoice(issued)
+    book.facts.append(InvoiceIssued(invoice=issued, effective_on=issued.issued_on))
+    return Status.CREATED
+
+
+def _amend(book: Book, stored: Invoice, draft: InvoiceDraft) -> Outcome:
+    if stored.cancelled:
+        return conflict(
+            "invoice-cancelled",
+            "The invoice was cancelled and does not come back.",
+            Flaw(pointer="/invoice_id", detail="issue it anew under another id"),
+        )
+    if draft.debtor_id != stored.debtor_id:
+        return invalid(
+            "/debtor_id", "an invoice stays with its debtor; cancel it and issue another"
+        )
+    if draft.currency != stored.currency:
+        return invalid("/currency", "an invoice keeps its currency; cancel it and issue another")
+    effective_on = draft.effective_on or book.today
+    amended, surplus = invoicing.amend(stored, draft, on=effective_on)
+    book.put_invoice(amended)
+    book.facts.append(InvoiceAmended(invoice=amended, effective_on=effective_on))
+    _give_back(book, amended, surplus, on=effective_on)
+    return Status.UPDATED
+
+
+def _give_back(book: Book, invoice: Invoice, surplus_minor: int, *, on: date) -> None:
+    """Turn what an invoice no longer needs into unallocated cash of the credits it came from."""
+    if surplus_minor == 0:
+        return
+    covers = {cover.key: cover for cover in book.covers_of(invoice.invoice_id)}
+    parts = allocation.take_back(surplus_minor, [(k, c.amount_minor) for k, c in covers.items()])
+    for key, part in parts:
+        credit = book.credits[key]
+        book.put_cover(replace(covers[key], amount_minor=covers[key].amount_minor - part))
+        book.put_credit(replace(credit, unallocated_minor=credit.unallocated_minor + part))
+    book.add_cash(invoice.debtor_id, invoice.currency, surplus_minor, on=on)
+
+
+def _split(book: Book, draft: CreditDraft) -> Split:
+    if draft.wanted is not None:
+        open_minor = {
+            want.invoice_id: book.invoices[want.invoice_id].open_minor for want in draft.wanted
+        }
+        return allocation.as_wanted(draft.amount_minor, draft.wanted, open_minor)
+    items = (
+        OpenItem(
+            invoice_id=invoice.invoice_id,
+            issued_on=invoice.issued_on,
+            due_on=invoice.due_on,
+            open_minor=invoice.open_minor,
+        )
+        for invoice in book.open_invoices(draft.debtor_id, draft.currency)
+    )
+    return allocation.oldest_first(draft.amount_minor, items)
+
+
+def _flaws_of_wanted(book: Book, draft: CreditDraft) -> tuple[Flaw, ...]:
+    """What is wrong with the ERP's own allocation, each with its pointer."""
+    if draft.wanted is None:
+        return ()
+    is_note = draft.kind == "credit_note"
+    flaws: list[Flaw] = []
+    seen: set[str] = set()
+    for index, want in enumerate(draft.wanted):
+        pointer = "/invoice_id" if is_note else f"/allocations/{index}/invoice_id"
+        invoice = book.invoices.get(want.invoice_id)
+        if invoice is None:
+            flaws.append(Flaw(pointer=pointer, detail="there is no such invoice; send it first"))
+        elif invoice.debtor_id != draft.debtor_id:
+            flaws.append(Flaw(pointer=pointer, detail="this is another debtor's invoice"))
+        elif invoice.currency != draft.currency:
+            flaws.append(Flaw(pointer=pointer, detail=f"this invoice is in {invoice.currency}"))
+        elif want.invoice_id in seen:
+            flaws.append(Flaw(pointer=pointer, detail="this invoice is named twice"))
+        seen.add(want.invoice_id)
+    if sum(want.amount_minor for want in draft.wanted) > draft.amount_minor:
+        flaws.append(Flaw(pointer="/allocations", detail="more is allocated than was paid"))
+    return tuple(flaws)
+
+
+def _differences(stored: CreditDraft, draft: CreditDraft) -> list[Flaw]:
+    """Which fields contradict the stored fact; names only, no values."""
+    is_note = draft.kind == "credit_note"
+    fields = {
+        "debtor_id": "/debtor_id",
+        "currency": "/currency",
+        "amount_minor": "/amount",
+        "dated_on": "/issued_on" if is_note else "/value_date",
+        "wanted": "/invoice_id" if is_note else "/allocations",
+    }
+    return [
+        Flaw(pointer=pointer, detail="this differs from what is stored")
+        for field, pointer in fields.items()
+        if getattr(stored, field) != getattr(draft, field)
+    ]

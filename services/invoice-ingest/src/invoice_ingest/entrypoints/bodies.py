@@ -1,0 +1,227 @@
+"""The bodies that the REST interface takes: shapes and syntax. Unknown members are refused.
+
+`drafts` turns them into the core's drafts.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from invoice_ingest.entrypoints.fields import (
+    Amount,
+    Bic,
+    Count,
+    Country,
+    Currency,
+    Day,
+    Email,
+    Emails,
+    Iban,
+    Id,
+    Language,
+    Phones,
+    Reason,
+    Region,
+    Tags,
+    Text,
+    Zone,
+)
+
+Short = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+class Body(BaseModel):
+    """Base of all bodies."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AddressBody(Body):
+    """Where a letter goes."""
+
+    lines: Annotated[tuple[Text, ...], Field(min_length=1, max_length=5)]
+    postcode: Short = ""
+    city: Short = ""
+    country: Country
+
+
+class LegalBody(Body):
+    """What must stand on a letter."""
+
+    legal_name: Text
+    form: Short = ""
+    capital: Short = ""
+    register_entry: Short = ""
+    vat_id: Short = ""
+    directors: Annotated[tuple[Text, ...], Field(max_length=20)] = ()
+    address: AddressBody
+    email: Short = ""
+    phone: Short = ""
+
+
+class BankBody(Body):
+    """Where the debtor pays."""
+
+    holder: Text
+    iban: Iban
+    bic: Bic = ""
+
+
+class TenantBody(Body):
+    """A creditor: who it is and how it is set up."""
+
+    name: Text
+    country: Country
+    zone: Zone
+    language: Language
+    base_currency: Currency
+    legal: LegalBody
+    bank: BankBody
+    email_from: Email
+    sms_from: Short = ""
+    sandbox: Annotated[bool, Field(strict=True)] = False
+    sandbox_starts_on: Day | None = None
+    payments_fresh_until: AwareDatetime | None = None
+
+
+class ContactsBody(Body):
+    """How to reach a debtor. Phones may be national: the debtor's country is assumed."""
+
+    emails: Emails = ()
+    phones: Phones = ()
+    address: AddressBody | None = None
+
+
+class DebtorBody(Body):
+    """A customer that owes. `zone` and `language` default to the country's."""
+
+    name: Text
+    kind: Literal["business", "consumer", "public"]
+    country: Country
+    region: Region | None = None
+    zone: Zone | None = None
+    language: Language | None = None
+    segment: Text | None = None
+    policy_id: Id | None = None
+    tags: Tags = ()
+    contacts: ContactsBody = ContactsBody()
+
+
+class DebtorItem(DebtorBody):
+    """A debtor in bulk."""
+
+    debtor_id: Id
+
+
+class InvoiceBody(Body):
+    """An invoice.
+
+    With a `revision`, an older one is answered `stale` and an equal one must say the same. Without,
+    the last one sent wins. `effective_on` dates an amendment (today when left out).
+    """
+
+    debtor_id: Id
+    number: Text | None = None
+    issued_on: Day
+    due_on: Day
+    currency: Currency
+    amount: Amount
+    revision: Count | None = None
+    policy_id: Id | None = None
+    tags: Tags = ()
+    effective_on: Day | None = None
+
+
+class InvoiceItem(InvoiceBody):
+    """An invoice in bulk."""
+
+    invoice_id: Id
+
+
+class AllocationBody(Body):
+    """What of a payment is for which invoice."""
+
+    invoice_id: Id
+    amount: Amount
+
+
+class PaymentBody(Body):
+    """Money received. Without `allocations` the oldest due invoice is covered first."""
+
+    debtor_id: Id
+    currency: Currency
+    amount: Amount
+    value_date: Day
+    allocations: Annotated[tuple[AllocationBody, ...], Field(max_length=1000)] | None = None
+
+
+class PaymentItem(PaymentBody):
+    """A payment in bulk."""
+
+    payment_id: Id
+
+
+class CreditNoteBody(Body):
+    """A credit note, for one invoice or (without `invoice_id`) for the oldest due first."""
+
+    debtor_id: Id
+    currency: Currency
+    amount: Amount
+    issued_on: Day
+    invoice_id: Id | None = None
+
+
+class CreditNoteItem(CreditNoteBody):
+    """A credit note in bulk."""
+
+    credit_note_id: Id
+
+
+class ClosingBody(Body):
+    """Why something is cancelled, written off or reversed, and as of which day (default today)."""
+
+    reason: Reason
+    effective_on: Day | None = None
+
+
+class PermitInvoiceBody(Body):
+    """An invoice inside a permit request, at the version that the message was made from."""
+
+    invoice_id: Id
+    version: Count
+
+
+class PermitBody(Body):
+    """A message that is about to go out."""
+
+    permit_id: Id
+    tenant: Id
+    invoices: Annotated[tuple[PermitInvoiceBody, ...], Field(min_length=1, max_length=1000)]
+
+
+class PermitsBody(Body):
+    """A batch of permit requests."""
+
+    lease_s: Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)]
+    requests: Annotated[tuple[PermitBody, ...], Field(max_length=1000)]
+
+
+class PermitReturnBody(Body):
+    """Permits that are not needed any more."""
+
+    permit_ids: Annotated[tuple[Id, ...], Field(max_length=10_000)]
+
+
+class DebtorRefBody(Body):
+    """A debtor of a tenant."""
+
+    tenant: Id
+    debtor_id: Id
+
+
+class DebtorKeysBody(Body):
+    """Whose keys are asked for."""
+
+    debtors: Annotated[tuple[DebtorRefBody, ...], Field(max_length=10_000)]

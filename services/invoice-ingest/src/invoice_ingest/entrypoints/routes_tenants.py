@@ -1,0 +1,53 @@
+"""Tenants over REST. A token sees and changes its own tenant only; `*` tokens any."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from dunning_common.auth import Principal, require
+from dunning_common.events.tenants import TenantRegisteredV1
+from dunning_common.problems import ProblemError
+from invoice_ingest.entrypoints.answers import Taken
+from invoice_ingest.entrypoints.bodies import TenantBody
+from invoice_ingest.entrypoints.drafts import tenant_profile
+from invoice_ingest.entrypoints.edge import StrictRoute, accepted, problems, unknown_tenant
+from invoice_ingest.entrypoints.fields import TenantId
+from invoice_ingest.handlers.ports import Desk
+from invoice_ingest.handlers.register_tenants import register_tenant
+
+
+def tenant_routes(desk: Desk) -> APIRouter:
+    """`/v1/tenants/{tenant}`."""
+    router = APIRouter(prefix="/v1/tenants", tags=["tenants"], route_class=StrictRoute)
+
+    @router.put("/{tenant}", summary="Register a tenant", responses=problems(400, 409, 422))
+    async def put(
+        tenant: TenantId,
+        body: TenantBody,
+        principal: Annotated[Principal, Depends(require("tenants:write"))],
+    ) -> Taken:
+        """Create a tenant or change what is known about it; the last telling wins."""
+        _check(principal, tenant)
+        status = accepted(await register_tenant(desk, tenant_profile(tenant, body)))
+        return Taken(id=tenant, status=status)
+
+    @router.get("/{tenant}", summary="Show a tenant", responses=problems(404, 422))
+    async def get(
+        tenant: TenantId, principal: Annotated[Principal, Depends(require("tenants:read"))]
+    ) -> TenantRegisteredV1:
+        """What was registered last."""
+        _check(principal, tenant)
+        async with desk.db.tenant(tenant) as connection:
+            profile = await desk.tenants.profile(connection, tenant)
+        if profile is None:
+            raise unknown_tenant()
+        return profile
+
+    return router
+
+
+def _check(principal: Principal, tenant: str) -> None:
+    if not principal.acts_for(tenant):
+        raise ProblemError(403, "foreign-tenant", "This token does not act for that tenant.")

@@ -1,0 +1,153 @@
+"""What the use cases need from storage and time, and the desk that brings it all to them.
+
+Each method works inside the caller's open transaction and handles sets, never one row at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dunning_common.clock import Clock
+from dunning_common.db import Database
+from dunning_common.events.tenants import TenantRegisteredV1
+from invoice_ingest.domain.book import Book, Loaded, Needs
+from invoice_ingest.domain.charging import Charge, Charged, ChargeRef
+from invoice_ingest.domain.debtor import Debtor, DebtorKey, DebtorRef
+from invoice_ingest.domain.invoice import Invoice
+from invoice_ingest.domain.permit import InvoiceRef, PermitAnswer, Standing
+
+SOURCE = "invoice-ingest"
+"""The name under which the ledger publishes."""
+
+
+class UnknownTenantError(LookupError):
+    """The token names a tenant that was never registered here."""
+
+
+class BookStore(Protocol):
+    """Loads and saves worksheets."""
+
+    async def load(self, connection: AsyncConnection, tenant: str, needs: Needs) -> Loaded:
+        """Lock and read what the batch needs; accounts first, then invoices, each by id."""
+        ...
+
+    async def save(self, connection: AsyncConnection, book: Book) -> None:
+        """Write what has changed on the sheet."""
+        ...
+
+
+class TenantStore(Protocol):
+    """Keeps tenants."""
+
+    async def zone(self, connection: AsyncConnection, tenant: str) -> str | None:
+        """The tenant's time zone, or None when there is no such tenant."""
+        ...
+
+    async def profile(
+        self, connection: AsyncConnection, tenant: str, *, lock: bool = False
+    ) -> TenantRegisteredV1 | None:
+        """What was registered last."""
+        ...
+
+    async def put(self, connection: AsyncConnection, profile: TenantRegisteredV1) -> None:
+        """Register, or replace what was registered."""
+        ...
+
+
+class DebtorStore(Protocol):
+    """Keeps debtors and the keys of their contacts."""
+
+    async def load(
+        self, connection: AsyncConnection, tenant: str, debtor_ids: Collection[str]
+    ) -> dict[str, Debtor]:
+        """Lock and read debtors, by id."""
+        ...
+
+    async def save(
+        self, connection: AsyncConnection, tenant: str, debtors: Sequence[Debtor]
+    ) -> None:
+        """Insert or replace debtors."""
+        ...
+
+    async def add_keys(
+        self, connection: AsyncConnection, tenant: str, keys: Mapping[str, DebtorKey]
+    ) -> None:
+        """Keep new debtors' keys, wrapped."""
+        ...
+
+    async def keys(
+        self, connection: AsyncConnection, debtors: Collection[DebtorRef]
+    ) -> dict[DebtorRef, DebtorKey]:
+        """Keys of debtors; erased and unknown ones are missing."""
+        ...
+
+    async def destroy_key(self, connection: AsyncConnection, tenant: str, debtor_id: str) -> None:
+        """Forget a key for good."""
+        ...
+
+
+class PermitStore(Protocol):
+    """Keeps send permits; times are the database's."""
+
+    async def standings(
+        self, connection: AsyncConnection, refs: Collection[InvoiceRef]
+    ) -> dict[InvoiceRef, Standing]:
+        """Lock the invoices against changes and say how they stand."""
+        ...
+
+    async def grant(
+        self, connection: AsyncConnection, answers: Sequence[PermitAnswer], *, lease_s: float
+    ) -> None:
+        """Store the granted permits; they live for `lease_s` seconds."""
+        ...
+
+    async def give_back(self, connection: AsyncConnection, permit_ids: Collection[str]) -> None:
+        """Remove permits and wake whoever waits for them."""
+        ...
+
+    async def live_s(
+        self, connection: AsyncConnection, tenant: str, invoice_ids: Collection[str]
+    ) -> float:
+        """Seconds until the last live permit on these invoices expires; 0 when there is none."""
+        ...
+
+
+class ChargeStore(Protocol):
+    """Keeps charges, across tenants."""
+
+    async def load(
+        self, connection: AsyncConnection, charges: Sequence[Charge]
+    ) -> tuple[dict[InvoiceRef, Invoice], frozenset[ChargeRef]]:
+        """Lock the charged invoices; say which of the charges are already booked."""
+        ...
+
+    async def save(self, connection: AsyncConnection, charged: Charged) -> None:
+        """Write new charges and changed invoices."""
+        ...
+
+
+class Bell(Protocol):
+    """Rings when permits were given back."""
+
+    def next_ring(self) -> asyncio.Event:
+        """What the next ring will set; take it before looking, so that no ring is missed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Everything that a use case works with."""
+
+    db: Database
+    books: BookStore
+    tenants: TenantStore
+    debtors: DebtorStore
+    permits: PermitStore
+    charges: ChargeStore
+    bell: Bell
+    clock: Clock

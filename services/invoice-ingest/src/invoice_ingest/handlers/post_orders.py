@@ -1,0 +1,148 @@
+"""Posts invoices, cancellations, write-offs, payments and credit notes to the ledger.
+
+One call is one transaction for any number of orders. It commits; the acknowledgement towards the
+caller is `grant_permits.acknowledge`, after live send permits are gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dunning_common import outbox
+from invoice_ingest.domain import posting
+from invoice_ingest.domain.book import Book, Needs
+from invoice_ingest.domain.credit import CreditDraft
+from invoice_ingest.domain.fact import CashChanged, InvoiceIssued
+from invoice_ingest.domain.invoice import InvoiceDraft
+from invoice_ingest.domain.outcome import Outcome
+from invoice_ingest.handlers import publish
+from invoice_ingest.handlers.attempt import attempt
+from invoice_ingest.handlers.ports import SOURCE, Desk, UnknownTenantError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """What came of the orders: one outcome each, in order, and the sheet as it was stored."""
+
+    outcomes: list[Outcome]
+    book: Book
+
+    @property
+    def touched(self) -> set[str]:
+        """Invoices that others may know and that changed."""
+        facts = (f for f in self.book.facts if not isinstance(f, CashChanged | InvoiceIssued))
+        return {fact.invoice.invoice_id for fact in facts}
+
+
+async def post_invoices(desk: Desk, tenant: str, drafts: Sequence[InvoiceDraft]) -> Posted:
+    """Take invoices, in order."""
+    return await _post(
+        desk,
+        tenant,
+        invoice_needs(drafts),
+        lambda book: [posting.put_invoice(book, draft) for draft in drafts],
+    )
+
+
+async def post_credits(desk: Desk, tenant: str, drafts: Sequence[CreditDraft]) -> Posted:
+    """Take payments or credit notes, in order."""
+    return await _post(
+        desk,
+        tenant,
+        credit_needs(drafts),
+        lambda book: [posting.put_credit(book, draft) for draft in drafts],
+    )
+
+
+async def cancel_invoice(
+    desk: Desk, tenant: str, invoice_id: str, *, reason: str, on: date | None
+) -> Posted:
+    """Cancel one invoice."""
+    ids = frozenset({invoice_id})
+    return await _post(
+        desk,
+        tenant,
+        Needs(owners_of=ids, invoices=ids, shrinking={invoice_id: 0}),
+        lambda book: [posting.cancel_invoice(book, invoice_id, reason=reason, on=on)],
+    )
+
+
+async def write_off_invoice(
+    desk: Desk, tenant: str, invoice_id: str, *, reason: str, on: date | None
+) -> Posted:
+    """Write one invoice off."""
+    ids = frozenset({invoice_id})
+    return await _post(
+        desk,
+        tenant,
+        Needs(owners_of=ids, invoices=ids),
+        lambda book: [posting.write_off_invoice(book, invoice_id, reason=reason, on=on)],
+    )
+
+
+async def reverse_payment(
+    desk: Desk, tenant: str, payment_id: str, *, reason: str, on: date | None
+) -> Posted:
+    """Take one payment back."""
+    return await _post(
+        desk,
+        tenant,
+        Needs(reversals=frozenset({payment_id})),
+        lambda book: [posting.reverse_payment(book, payment_id, reason=reason, on=on)],
+    )
+
+
+def invoice_needs(drafts: Collection[InvoiceDraft]) -> Needs:
+    """What taking these invoices needs to know."""
+    least: dict[str, int] = {}
+    for draft in drafts:
+        known = least.get(draft.invoice_id, draft.amount_minor)
+        least[draft.invoice_id] = min(known, draft.amount_minor)
+    return Needs(
+        accounts=frozenset(draft.debtor_id for draft in drafts),
+        invoices=frozenset(least),
+        shrinking=least,
+    )
+
+
+def credit_needs(drafts: Collection[CreditDraft]) -> Needs:
+    """What taking these payments and credit notes needs to know."""
+    return Needs(
+        accounts=frozenset(draft.debtor_id for draft in drafts),
+        invoices=frozenset(want.invoice_id for draft in drafts for want in draft.wanted or ()),
+        open_of=frozenset(draft.debtor_id for draft in drafts if draft.wanted is None),
+        credits=frozenset(draft.key for draft in drafts),
+    )
+
+
+async def open_book(desk: Desk, connection: AsyncConnection, tenant: str, needs: Needs) -> Book:
+    """Gather: a worksheet with what the batch needs, rows locked.
+
+    Raises:
+        UnknownTenantError: the tenant was never registered.
+    """
+    zone = await desk.tenants.zone(connection, tenant)
+    if zone is None:
+        raise UnknownTenantError(tenant)
+    loaded = await desk.books.load(connection, tenant, needs)
+    today = desk.clock.now().astimezone(ZoneInfo(zone)).date()
+    return Book(tenant=tenant, today=today, loaded=loaded)
+
+
+async def _post(
+    desk: Desk, tenant: str, needs: Needs, decide: Callable[[Book], list[Outcome]]
+) -> Posted:
+    async def transaction() -> Posted:
+        async with desk.db.tenant(tenant) as connection:
+            book = await open_book(desk, connection, tenant, needs)
+            outcomes = decide(book)
+            await desk.books.save(connection, book)
+            await outbox.append(connection, publish.outgoing(book.facts), source=SOURCE)
+        return Posted(outcomes=outcomes, book=book)
+
+    return await attempt(transaction)

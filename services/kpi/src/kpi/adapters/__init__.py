@@ -1,0 +1,1 @@
+"""PostgreSQL: facts and aggregates in, sums out."""

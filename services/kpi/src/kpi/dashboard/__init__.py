@@ -1,0 +1,1 @@
+"""The dashboard page: charts and tiles made from an overview; no script, no network."""

@@ -1,0 +1,1 @@
+"""The arithmetic of key figures: histories in, numbers out. No clock, no input or output."""

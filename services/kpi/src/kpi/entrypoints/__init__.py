@@ -1,0 +1,1 @@
+"""HTTP: the figures as JSON and as pages."""

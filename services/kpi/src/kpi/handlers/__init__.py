@@ -1,0 +1,1 @@
+"""Use cases: fold events into aggregates, rebuild them, report figures."""

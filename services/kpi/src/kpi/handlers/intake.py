@@ -1,0 +1,214 @@
+"""Events in the contracts' terms become facts in this service's terms.
+
+Pure translation; an event that says nothing about figures becomes no fact, only a date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Final
+
+from dunning_common.consumer import Consumed
+from dunning_common.events.dunning import LevelServedV1, NoticeRequestedV1
+from dunning_common.events.envelope import Envelope
+from dunning_common.events.notifications import (
+    NoticeBouncedV1,
+    NoticeDeliveredV1,
+    NoticeFailedV1,
+    NoticeReturnedV1,
+    NoticeSentV1,
+    NoticeSuppressedV1,
+    NoticeUnknownV1,
+    NotificationsEvent,
+)
+from dunning_common.events.receivables import (
+    ChargePostedV1,
+    CreditNoteAllocatedV1,
+    InvoiceAmendedV1,
+    InvoiceCancelledV1,
+    InvoiceEvent,
+    InvoiceIssuedV1,
+    InvoiceWrittenOffV1,
+    PaymentAllocatedV1,
+    PaymentReversedV1,
+    UnallocatedCashChangedV1,
+)
+from dunning_common.events.tenants import TenantRegisteredV1
+from kpi.domain.facts import (
+    CashFact,
+    ContactFact,
+    InvoiceFact,
+    LevelFact,
+    MessageFact,
+    Move,
+    NoticeFact,
+    Outcome,
+)
+from kpi.domain.histories import FactSet
+
+_MOVES: Final[dict[type, Move]] = {
+    InvoiceIssuedV1: Move.ISSUED,
+    InvoiceAmendedV1: Move.AMENDED,
+    InvoiceCancelledV1: Move.CANCELLED,
+    InvoiceWrittenOffV1: Move.WRITTEN_OFF,
+    PaymentAllocatedV1: Move.PAID,
+    PaymentReversedV1: Move.REVERSED,
+    CreditNoteAllocatedV1: Move.CREDITED,
+    ChargePostedV1: Move.CHARGED,
+}
+_OUTCOMES: Final[dict[type, Outcome]] = {
+    NoticeSentV1: Outcome.SENT,
+    NoticeDeliveredV1: Outcome.DELIVERED,
+    NoticeBouncedV1: Outcome.BOUNCED,
+    NoticeFailedV1: Outcome.FAILED,
+    NoticeUnknownV1: Outcome.UNKNOWN,
+    NoticeSuppressedV1: Outcome.SUPPRESSED,
+    NoticeReturnedV1: Outcome.RETURNED,
+}
+_CONTACTING: Final = frozenset({Outcome.SENT, Outcome.DELIVERED})
+
+
+@dataclass(slots=True)
+class Seen:
+    """The latest business day and instant that events of a tenant named."""
+
+    on: date | None = None
+    at: datetime | None = None
+
+    def day(self, on: date) -> None:
+        """Take note of a business day."""
+        self.on = on if self.on is None else max(self.on, on)
+
+    def instant(self, at: datetime) -> None:
+        """Take note of an instant of the tenant's clock."""
+        self.at = at if self.at is None else max(self.at, at)
+
+
+@dataclass(slots=True, kw_only=True)
+class Intake:
+    """Everything that a batch of events says."""
+
+    registered: dict[str, TenantRegisteredV1] = field(default_factory=dict)
+    seen: dict[str, Seen] = field(default_factory=dict)
+    facts: FactSet = field(default_factory=FactSet)
+
+    @property
+    def tenants(self) -> list[str]:
+        """Every tenant that the batch speaks of, in the order in which they are locked."""
+        return sorted(self.seen)
+
+
+def take_in(events: Iterable[Consumed]) -> Intake:
+    """Sort a batch of events into facts."""
+    intake = Intake()
+    for event in events:
+        _take(intake, event)
+    return intake
+
+
+def _take(intake: Intake, event: Consumed) -> None:
+    envelope, payload = event.envelope, event.payload
+    seen = intake.seen.setdefault(envelope.tenant, Seen())
+    if isinstance(payload, InvoiceEvent):
+        intake.facts.invoices.append(_invoice(envelope, payload))
+        seen.day(payload.effective_on)
+    elif isinstance(payload, NotificationsEvent):
+        _take_message(intake, envelope, payload)
+        seen.instant(payload.effective_at)
+    elif isinstance(payload, NoticeRequestedV1):
+        if payload.items:
+            intake.facts.notices.append(_notice(envelope, payload))
+        seen.instant(payload.decided_at)
+    elif isinstance(payload, LevelServedV1):
+        intake.facts.levels.append(_level(envelope, payload))
+        seen.instant(payload.effective_at)
+    elif isinstance(payload, UnallocatedCashChangedV1):
+        intake.facts.cash.append(_cash(envelope, payload))
+        seen.day(payload.effective_on)
+    elif isinstance(payload, TenantRegisteredV1):
+        intake.registered[envelope.tenant] = payload
+    elif isinstance(at := getattr(payload, "effective_at", None), datetime):
+        seen.instant(at)
+
+
+def _invoice(envelope: Envelope, payload: InvoiceEvent) -> InvoiceFact:
+    invoice = payload.invoice
+    return InvoiceFact(
+        tenant=envelope.tenant,
+        invoice_id=invoice.invoice_id,
+        version=invoice.version,
+        sequence=envelope.sequence,
+        move=_MOVES[type(payload)],
+        effective_on=payload.effective_on,
+        debtor_id=invoice.debtor_id,
+        currency=invoice.currency,
+        due_on=invoice.due_on,
+        amount_minor=invoice.amount_minor,
+        open_minor=invoice.open_minor,
+        charges_open_minor=invoice.charges_open_minor,
+        is_paid=invoice.status == "paid",
+    )
+
+
+def _notice(envelope: Envelope, payload: NoticeRequestedV1) -> NoticeFact:
+    return NoticeFact(
+        tenant=envelope.tenant,
+        notice_id=payload.notice_id,
+        currency=payload.items[0].currency,
+        decided_at=payload.decided_at,
+    )
+
+
+def _level(envelope: Envelope, payload: LevelServedV1) -> LevelFact:
+    return LevelFact(
+        tenant=envelope.tenant,
+        invoice_id=payload.invoice_id,
+        level=payload.level,
+        level_no=payload.level_no,
+        served_at=payload.effective_at,
+    )
+
+
+def _cash(envelope: Envelope, payload: UnallocatedCashChangedV1) -> CashFact:
+    return CashFact(
+        tenant=envelope.tenant,
+        debtor_id=payload.debtor_id,
+        currency=payload.currency,
+        sequence=envelope.sequence,
+        effective_on=payload.effective_on,
+        unallocated_minor=payload.unallocated_minor,
+    )
+
+
+def _take_message(intake: Intake, envelope: Envelope, payload: NotificationsEvent) -> None:
+    outcome = _OUTCOMES[type(payload)]
+    intake.facts.messages.append(
+        MessageFact(
+            tenant=envelope.tenant,
+            notice_id=payload.notice_id,
+            message_id=payload.message_id,
+            outcome=outcome,
+            level=payload.level,
+            level_no=payload.level_no,
+            channel=payload.channel,
+        )
+    )
+    if outcome in _CONTACTING:
+        intake.facts.contacts.extend(_contacts(envelope, payload))
+
+
+def _contacts(envelope: Envelope, payload: NotificationsEvent) -> Sequence[ContactFact]:
+    return [
+        ContactFact(
+            tenant=envelope.tenant,
+            invoice_id=invoice_id,
+            message_id=payload.message_id,
+            level=payload.level,
+            level_no=payload.level_no,
+            channel=payload.channel,
+            contacted_at=payload.effective_at,
+        )
+        for invoice_id in payload.invoice_ids
+    ]

@@ -1,0 +1,1 @@
+"""The notifier's technology: PostgreSQL, the ledger over HTTP, the rendering pool, signatures."""

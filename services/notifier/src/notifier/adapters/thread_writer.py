@@ -1,0 +1,36 @@
+"""Writes messages in threads: templates, MIME and typesetting are the costly part of sending."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from notifier.domain.message import Settlement
+from notifier.handlers.write import Job, Scribe, Written
+
+_CHUNK = 8
+
+
+class ThreadWriter:
+    """A pool of threads around a `Scribe`."""
+
+    def __init__(self, scribe: Scribe, *, threads: int) -> None:
+        self._scribe = scribe
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="notifier-write")
+
+    async def write(self, jobs: Sequence[Job]) -> list[Written | Settlement]:
+        """One answer per job, in order."""
+        loop = asyncio.get_running_loop()
+        chunks = [jobs[first : first + _CHUNK] for first in range(0, len(jobs), _CHUNK)]
+        done = await asyncio.gather(
+            *(loop.run_in_executor(self._pool, self._write_chunk, chunk) for chunk in chunks)
+        )
+        return [answer for answers in done for answer in answers]
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _write_chunk(self, jobs: Sequence[Job]) -> list[Written | Settlement]:
+        return [self._scribe.write(job) for job in jobs]

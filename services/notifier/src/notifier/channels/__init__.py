@@ -1,0 +1,1 @@
+"""How messages leave the house: one small protocol, one file per way."""

@@ -1,0 +1,72 @@
+"""Picks where a message goes: the first usable address of the right kind."""
+
+from __future__ import annotations
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
+
+from dunning_common.events.contacts import Contacts
+from dunning_common.ids import short_hash
+from notifier.channels.base import Recipient
+
+_MOBILE = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
+
+
+def email_recipient(contacts: Contacts, *, tenant: str) -> Recipient | None:
+    """The first e-mail address that can be written in an envelope; None when there is none.
+
+    International domains become ASCII; an address whose local part is not ASCII is passed over.
+    """
+    for email in contacts.emails:
+        try:
+            valid = validate_email(email.strip(), check_deliverability=False)
+        except EmailNotValidError:
+            continue
+        if valid.ascii_email:
+            return Recipient(
+                name=contacts.name,
+                address=valid.ascii_email,
+                hash=short_hash(tenant, "email", valid.ascii_email.lower()),
+            )
+    return None
+
+
+def phone_recipient(contacts: Contacts, *, tenant: str, country: str) -> Recipient | None:
+    """The first valid mobile number, else the first valid number, as E.164; None without any.
+
+    Args:
+        contacts: the debtor's.
+        tenant: goes into the hash.
+        country: of numbers written without a country code, when the debtor's address names none.
+    """
+    region = (contacts.address.country if contacts.address else country).upper()
+    numbers = [number for phone in contacts.phones if (number := _parse(phone, region))]
+    numbers.sort(key=lambda number: phonenumbers.number_type(number) not in _MOBILE)
+    if not numbers:
+        return None
+    written = phonenumbers.format_number(numbers[0], PhoneNumberFormat.E164)
+    return Recipient(name=contacts.name, address=written, hash=short_hash(tenant, "phone", written))
+
+
+def postal_recipient(contacts: Contacts, *, tenant: str) -> Recipient | None:
+    """The postal address; None when there is none that a carrier could use."""
+    address = contacts.address
+    if address is None or not any(line.strip() for line in address.lines):
+        return None
+    if not (address.city.strip() or address.postcode.strip()):
+        return None
+    written = address.model_dump_json()
+    return Recipient(
+        name=contacts.name,
+        postal=address,
+        hash=short_hash(tenant, "postal", contacts.name, written),
+    )
+
+
+def _parse(phone: str, region: str) -> phonenumbers.PhoneNumber | None:
+    try:
+        number = phonenumbers.parse(phone, region)
+    except NumberParseException:
+        return None
+    return number if phonenumbers.is_valid_number(number) else None

@@ -1,0 +1,159 @@
+"""The protocol every channel speaks, and what passes through it.
+
+A channel freezes a draft into the exact bytes, and later sends exactly those bytes once. It never
+retries after a byte may have reached the provider, and reports honestly what it does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol, runtime_checkable
+from uuid import UUID
+
+from dunning_common.clock import monotonic
+from dunning_common.events.contacts import Contacts, PostalAddress
+from notifier.content.model import Rendered
+from notifier.domain.message import Message
+from notifier.domain.outcome import Late, Outcome, Refused, Sent, Unknown
+
+__all__ = [
+    "Channel",
+    "Deadline",
+    "DeadlinePassedError",
+    "Draft",
+    "Frozen",
+    "Late",
+    "Outcome",
+    "Parcel",
+    "Provable",
+    "Recipient",
+    "Refused",
+    "Sender",
+    "Sent",
+    "Unknown",
+]
+
+
+class DeadlinePassedError(Exception):
+    """The last moment at which a first byte may leave has passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadline:
+    """The last moment, on the monotonic clock, at which a send may begin; it then has `max_send_s`.
+
+    Lease and permit outlive `at + max_send_s`, so a send that begins in time ends under both.
+    """
+
+    at: float
+    max_send_s: float
+    now: Callable[[], float] = monotonic
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether it is too late to begin."""
+        return self.now() >= self.at
+
+    def check(self) -> None:
+        """Call right before the first byte.
+
+        Raises:
+            DeadlinePassedError: too late to begin.
+        """
+        if self.has_passed:
+            raise DeadlinePassedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """The creditor as the recipient sees it; `phone` is a number, a sender name or a service id."""
+
+    name: str
+    email: str = ""
+    phone: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """Where one message goes: `address` is an e-mail address or an E.164 number.
+
+    `hash` stands for it everywhere else.
+    """
+
+    name: str
+    hash: str
+    address: str = ""
+    postal: PostalAddress | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A rendered message before it is frozen: it bears `dated`, and is filed under `on`."""
+
+    message: Message
+    sender: Sender
+    recipient: Recipient
+    rendered: Rendered
+    dated: datetime
+    on: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """The exact bytes that will leave."""
+
+    media_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """A frozen message with its addressee, ready to be sent once."""
+
+    message: Message
+    sender: Sender
+    recipient: Recipient
+    on: date
+    media_type: str
+    body: bytes
+    sha256: str
+
+
+class Channel(Protocol):
+    """One way out."""
+
+    @property
+    def provider(self) -> str:
+        """Who carries it: `smtp`, `sendgrid`, `twilio`, `spool`."""
+        ...
+
+    def addressee(self, contacts: Contacts, *, tenant: str, country: str) -> Recipient | None:
+        """Where it goes, or None when the debtor cannot be reached this way."""
+        ...
+
+    def freeze(self, draft: Draft) -> Frozen:
+        """The exact bytes of a draft; processor work only, called from a thread.
+
+        Raises:
+            ValueError: the draft cannot be sent this way.
+        """
+        ...
+
+    async def send(self, parcel: Parcel, deadline: Deadline) -> Outcome:
+        """Send the bytes once; everything that can go wrong is an outcome, not an exception."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+@runtime_checkable
+class Provable(Protocol):
+    """A channel that can tell afterwards, with certainty, whether a message was sent."""
+
+    async def find(self, *, tenant: str, message_id: UUID, on: date, sha256: str) -> Sent | None:
+        """The message as sent, or None when it definitely was not."""
+        ...

@@ -1,0 +1,169 @@
+"""Letters as files: `spool/<tenant>/<date>/<message id>.pdf` with a `.json` beside it.
+
+The file's name is its idempotency: it is linked into place once, whole, and never replaced, so that
+afterwards it can be proved whether a letter was posted. What takes the files away must leave a
+file of that name, or take both files only after the message is recorded as sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+from datetime import date
+from pathlib import Path
+from uuid import UUID
+
+import orjson
+
+from dunning_common.events.contacts import Contacts
+from notifier.channels.addresses import postal_recipient
+from notifier.channels.base import (
+    Deadline,
+    DeadlinePassedError,
+    Draft,
+    Frozen,
+    Late,
+    Outcome,
+    Parcel,
+    Recipient,
+    Refused,
+    Sent,
+    Unknown,
+)
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
+
+
+class LetterSpoolChannel:
+    """Letters and registered letters into one folder. `kind` goes into the file beside the PDF."""
+
+    def __init__(self, folder: Path, *, kind: str, cost_minor: int = 0) -> None:
+        self.provider = "spool"
+        self._folder = folder
+        self._kind = kind
+        self._cost_minor = cost_minor
+
+    def addressee(self, contacts: Contacts, *, tenant: str, country: str) -> Recipient | None:  # noqa: ARG002
+        """The postal address."""
+        return postal_recipient(contacts, tenant=tenant)
+
+    def freeze(self, draft: Draft) -> Frozen:
+        """The PDF.
+
+        Raises:
+            ValueError: the renderer made no PDF.
+        """
+        if not draft.rendered.pdf:
+            raise ValueError("a letter was rendered without a PDF")
+        return Frozen(media_type="application/pdf", body=draft.rendered.pdf)
+
+    async def send(self, parcel: Parcel, deadline: Deadline) -> Outcome:
+        """Put the letter into the spool, durably."""
+        try:
+            return await asyncio.to_thread(self._post, parcel, deadline)
+        except DeadlinePassedError:
+            return Late()
+        except OSError as error:
+            # Nothing of ours has the final name: linking it is the last thing that can fail.
+            return Refused(reason=f"spool: {type(error).__name__} {error.strerror}", retry=True)
+
+    async def find(self, *, tenant: str, message_id: UUID, on: date, sha256: str) -> Sent | None:
+        """The letter when it lies in the spool with these bytes, None when it was never posted."""
+        path = self._path(tenant, on, message_id)
+        if await asyncio.to_thread(_sha256, path) == sha256:
+            return self._sent(path)
+        return None
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+    def _post(self, parcel: Parcel, deadline: Deadline) -> Outcome:
+        message = parcel.message
+        path = self._path(message.tenant, parcel.on, message.message_id)
+        _make_folder(path.parent, self._folder)
+        if path.exists():
+            return self._already_there(path, parcel)
+        letter = path.with_suffix(f".{message.fence}.pdf.tmp")
+        slip = path.with_suffix(f".{message.fence}.json.tmp")
+        try:
+            _write_durably(letter, parcel.body)
+            _write_durably(slip, self._slip(parcel))
+            deadline.check()
+            slip.replace(path.with_suffix(".json"))
+            os.link(letter, path)
+        except FileExistsError:
+            return self._already_there(path, parcel)
+        finally:
+            letter.unlink(missing_ok=True)
+            slip.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+        return self._sent(path)
+
+    def _already_there(self, path: Path, parcel: Parcel) -> Outcome:
+        if _sha256(path) == parcel.sha256:
+            return self._sent(path)
+        return Unknown(reason="another text of this letter already lies in the spool")
+
+    def _sent(self, path: Path) -> Sent:
+        reference = path.relative_to(self._folder).as_posix()
+        return Sent(provider_ref=reference, cost_minor=self._cost_minor)
+
+    def _path(self, tenant: str, on: date, message_id: UUID) -> Path:
+        return self._folder / _safe(tenant) / on.isoformat() / f"{message_id}.pdf"
+
+    def _slip(self, parcel: Parcel) -> bytes:
+        message, postal = parcel.message, parcel.recipient.postal
+        slip = {
+            "message_id": str(message.message_id),
+            "notice_id": str(message.notice_id),
+            "tenant": message.tenant,
+            "kind": self._kind,
+            "level": message.level,
+            "invoice_ids": list(message.invoice_ids),
+            "on": parcel.on.isoformat(),
+            "sha256": parcel.sha256,
+            "to": {
+                "name": parcel.recipient.name,
+                **(postal.model_dump(mode="json") if postal else {}),
+            },
+        }
+        return orjson.dumps(slip, option=orjson.OPT_INDENT_2)
+
+
+def _safe(tenant: str) -> str:
+    """A folder name; two different tenants never share one."""
+    if tenant not in (".", "..") and not _UNSAFE.search(tenant):
+        return tenant
+    return f"{_UNSAFE.sub('_', tenant)}~{hashlib.sha256(tenant.encode()).hexdigest()[:12]}"
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return None
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _make_folder(folder: Path, root: Path) -> None:
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in (folder.parent, root):
+        _sync_folder(made)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

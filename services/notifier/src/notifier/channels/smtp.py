@@ -1,0 +1,252 @@
+"""E-mail over SMTP, in steps, so that it is always known whether the message can have been taken.
+
+The message counts as handed over with the final dot and not before: a broken connection, a timeout
+or a refusal earlier than that is definitely not sent. After the dot only a reply tells; without
+one the outcome is unknown. Nothing is sent twice here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+import aiosmtplib
+from pydantic import SecretStr
+
+from dunning_common.events.contacts import Contacts
+from notifier.channels import mime
+from notifier.channels.addresses import email_recipient
+from notifier.channels.base import (
+    Deadline,
+    DeadlinePassedError,
+    Draft,
+    Frozen,
+    Late,
+    Outcome,
+    Parcel,
+    Recipient,
+    Refused,
+    Sent,
+    Unknown,
+)
+from notifier.domain.redaction import redact
+
+SmtpTls = Literal["none", "starttls", "implicit"]
+
+_IDLE_LIMIT_S = 20.0
+_LINE_ENDS = re.compile(rb"\r\n|\r|\n")
+_LEADING_DOT = re.compile(rb"(?m)^\.")
+_START_INPUT = 354
+_CLOSING = 421
+_MISCONFIGURED = frozenset({530, 534, 535, 538})  # our login, not this message, is refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmtpServer:
+    """Where the mail relay is. With `starttls` it must encrypt, or nothing goes."""
+
+    host: str
+    port: int
+    tls: SmtpTls = "none"
+    username: str | None = None
+    password: SecretStr | None = None
+    verify_certificates: bool = True
+    local_hostname: str | None = None
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Whether the final dot may have left."""
+
+    handed_over: bool = False
+
+
+class SmtpChannel:
+    """E-mail through one relay, over connections that are kept and reused."""
+
+    def __init__(self, server: SmtpServer, *, cost_minor: int = 0) -> None:
+        self.provider = "smtp"
+        self._server = server
+        self._cost_minor = cost_minor
+        self._idle: list[_Kept] = []
+        self._local_hostname = server.local_hostname
+
+    def addressee(self, contacts: Contacts, *, tenant: str, country: str) -> Recipient | None:  # noqa: ARG002
+        """The first usable e-mail address."""
+        return email_recipient(contacts, tenant=tenant)
+
+    def freeze(self, draft: Draft) -> Frozen:
+        """The whole e-mail."""
+        return Frozen(media_type="message/rfc822", body=mime.compose(draft))
+
+    async def send(self, parcel: Parcel, deadline: Deadline) -> Outcome:
+        """Hand the e-mail to the relay."""
+        progress = _Progress()
+        try:
+            deadline.check()
+            async with asyncio.timeout(deadline.max_send_s):
+                reply = await self._converse(parcel, deadline, progress)
+        except DeadlinePassedError:
+            return Late()
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            if progress.handed_over:
+                return Unknown(reason=_words("no_reply_after_data", error))
+            return _refused(error)
+        return self._verdict(reply)
+
+    async def close(self) -> None:
+        """Close the kept connections."""
+        while self._idle:
+            self._idle.pop().client.close()
+
+    def _verdict(self, reply: aiosmtplib.SMTPResponse) -> Outcome:
+        words = redact(f"{reply.code} {reply.message}")
+        if 200 <= reply.code < 300:
+            return Sent(provider_ref=words, cost_minor=self._cost_minor)
+        if 400 <= reply.code < 600:
+            return Refused(reason=words, retry=_may_pass(reply.code))
+        return Unknown(reason=f"unexpected_reply: {words}")
+
+    async def _converse(
+        self, parcel: Parcel, deadline: Deadline, progress: _Progress
+    ) -> aiosmtplib.SMTPResponse:
+        client = await self._open_envelope(parcel)
+        try:
+            reply = await _transfer(client, parcel.body, deadline, progress)
+        except BaseException:
+            client.close()  # without a final dot the server must drop what it has
+            raise
+        if reply.code == _CLOSING:
+            client.close()
+        else:
+            self._idle.append(_Kept(client))
+        return reply
+
+    async def _open_envelope(self, parcel: Parcel) -> aiosmtplib.SMTP:
+        """A connection that has taken sender and recipient.
+
+        A kept connection may have died since; a new one is then tried once: nothing was sent yet.
+        """
+        while True:
+            kept = self._take_idle()
+            client = kept or await self._connect()
+            try:
+                await client.mail(parcel.sender.email)
+                await client.rcpt(parcel.recipient.address)
+            except aiosmtplib.SMTPServerDisconnected:
+                client.close()
+                if kept is None:
+                    raise
+            except aiosmtplib.SMTPResponseException as error:
+                if error.code == _CLOSING and kept is not None:
+                    client.close()
+                    continue
+                await self._keep_after_refusal(client)
+                raise
+            except BaseException:
+                client.close()
+                raise
+            else:
+                return client
+
+    async def _keep_after_refusal(self, client: aiosmtplib.SMTP) -> None:
+        try:
+            await client.rset()
+        except (aiosmtplib.SMTPException, OSError):
+            client.close()
+        else:
+            self._idle.append(_Kept(client))
+
+    def _take_idle(self) -> aiosmtplib.SMTP | None:
+        while self._idle:
+            kept = self._idle.pop()
+            if kept.client.is_connected and time.monotonic() - kept.since < _IDLE_LIMIT_S:
+                return kept.client
+            kept.client.close()
+        return None
+
+    async def _connect(self) -> aiosmtplib.SMTP:
+        server = self._server
+        if self._local_hostname is None:
+            self._local_hostname = await asyncio.to_thread(socket.getfqdn)
+        client = aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            local_hostname=self._local_hostname,
+            use_tls=server.tls == "implicit",
+            start_tls=server.tls == "starttls",
+            validate_certs=server.verify_certificates,
+            username=server.username,
+            password=server.password.get_secret_value() if server.password else None,
+            timeout=None,  # one timeout spans the whole conversation
+        )
+        await client.connect()
+        return client
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    client: aiosmtplib.SMTP
+    since: float = field(default_factory=time.monotonic)
+
+
+async def _transfer(
+    client: aiosmtplib.SMTP, body: bytes, deadline: Deadline, progress: _Progress
+) -> aiosmtplib.SMTPResponse:
+    """DATA in steps: the text, then, when the deadline still allows, the final dot."""
+    start = await client.execute_command(b"DATA")
+    if start.code != _START_INPUT:
+        raise aiosmtplib.SMTPDataError(start.code, start.message)
+    protocol = client.protocol
+    if protocol is None:
+        raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+    protocol.write(_stuffed(body))
+    await _flush(protocol.transport)
+    deadline.check()
+    if not client.is_connected:
+        raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+    progress.handed_over = True
+    protocol.write(b".\r\n")
+    return await protocol.read_response(timeout=None)
+
+
+def _stuffed(body: bytes) -> bytes:
+    lines = _LINE_ENDS.sub(b"\r\n", body)
+    if not lines.endswith(b"\r\n"):
+        lines += b"\r\n"
+    return _LEADING_DOT.sub(b"..", lines)
+
+
+async def _flush(transport: asyncio.BaseTransport | None) -> None:
+    """Wait until the text has left our buffer, so that the dot cannot overtake a broken line."""
+    if not isinstance(transport, asyncio.WriteTransport):
+        return
+    pause_s = 0.0
+    while not transport.is_closing() and transport.get_write_buffer_size() > 0:
+        await asyncio.sleep(pause_s)
+        pause_s = 0.001
+
+
+def _refused(error: Exception) -> Refused:
+    match error:
+        case aiosmtplib.SMTPResponseException():
+            words = redact(f"{error.code} {error.message}")
+            return Refused(reason=words, retry=_may_pass(error.code))
+        case aiosmtplib.SMTPRecipientsRefused():
+            return Refused(reason="recipient_refused", retry=False)
+        case ValueError():
+            return Refused(reason=_words("unusable_address", error), retry=False)
+        case _:
+            return Refused(reason=_words("not_connected", error), retry=True)
+
+
+def _may_pass(code: int) -> bool:
+    return code < 500 or code in _MISCONFIGURED
+
+
+def _words(slug: str, error: Exception) -> str:
+    return redact(f"{slug}: {type(error).__name__} {error}")

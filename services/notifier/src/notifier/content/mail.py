@@ -1,0 +1,91 @@
+"""E-mails: a shared MJML layout around a family's texts, as HTML and as plain text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mrml
+
+from notifier.content.model import TemplateError
+from notifier.content.prepared import Prepared
+from notifier.content.prose import Paragraph
+from notifier.content.sandbox import Compiled, Sandbox
+from notifier.content.shape import Shape
+from notifier.content.tables import amounts
+from notifier.content.variables import MAX_LINES, Data
+
+_MAX_PAGE_CHARS = 1_000_000
+
+
+class EmailLayout:
+    """The page and the plain text around the words; MJML is compiled once, here.
+
+    Args:
+        folder: holds `layout.mjml` and `layout.txt`.
+        sample: the data of an e-mail, to check the names that the layouts use.
+
+    Raises:
+        TemplateError: the MJML or the Liquid in it is refused.
+    """
+
+    def __init__(self, folder: Path, sample: Data) -> None:
+        shape = Shape.of(sample)
+        page = _compiled_mjml(folder / "layout.mjml")
+        self._page = _compile(page, "email/layout.mjml", shape, html=True)
+        text = (folder / "layout.txt").read_text(encoding="utf-8")
+        self._text = _compile(text, "email/layout.txt", shape, html=False)
+
+    def html(self, data: Data) -> str:
+        """The page, every value escaped."""
+        return self._page.render(data)
+
+    def text(self, data: Data) -> str:
+        """The plain text part."""
+        lines = (line.rstrip() for line in self._text.render(data).strip().split("\n"))
+        return "\n".join(lines) + "\n"
+
+
+def mail_data(prepared: Prepared) -> Data:
+    """What the e-mail layouts print."""
+    script, data = prepared.script, prepared.data
+    return {
+        "language": script.wording.code,
+        "accent": script.family.accent,
+        "words": script.wording.words,
+        "sender": data["sender"],
+        "reference": data["reference"],
+        "imprint": prepared.imprint,
+        "subject": prepared.line("subject"),
+        "headline": prepared.line("headline"),
+        "preheader": prepared.line("preheader"),
+        "greeting": prepared.line("greeting"),
+        "sign_off": prepared.line("sign_off"),
+        "opening": [_page_part(part) for part in prepared.paragraphs("opening")],
+        "closing": [_page_part(part) for part in prepared.paragraphs("closing")],
+        "amount_due": amounts(prepared.summary.demanded, prepared.formats),
+        "pay_by": prepared.pay_by(),
+        "tables": prepared.tables(MAX_LINES),
+        "accounts": prepared.accounts(),
+    }
+
+
+def _page_part(part: Paragraph) -> Data:
+    return {"entry": part.entry, "html": part.html, "text": part.text}
+
+
+def _compile(source: str, name: str, shape: Shape, *, html: bool) -> Compiled:
+    sandbox = Sandbox(html=html, max_output_chars=_MAX_PAGE_CHARS)
+    return sandbox.compile(source, name=name, data=shape, long=True)
+
+
+def _compiled_mjml(path: Path) -> str:
+    source = path.read_text(encoding="utf-8")
+    try:
+        output = mrml.to_html(source, mrml.ParserOptions(include_loader=mrml.noop_loader()))
+    except OSError as error:
+        raise TemplateError("email/layout.mjml", "the MJML", str(error)) from error
+    if output.warnings:
+        warning = output.warnings[0]
+        line = source.count("\n", 0, warning.start) + 1
+        raise TemplateError("email/layout.mjml", f"line {line}", str(warning.kind))
+    return str(output.content)

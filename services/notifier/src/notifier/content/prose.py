@@ -1,0 +1,152 @@
+"""Short texts as people write them: blank lines part paragraphs, `- ` makes a list, `**` is bold.
+
+The source is Liquid in plain text. It is turned into paragraphs of runs, and each medium prints
+those its own way, so a text can never smuggle markup into a page or a letter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from notifier.content.model import TemplateError
+from notifier.content.sandbox import Compiled, Sandbox
+from notifier.content.shape import Shape
+
+BOLD_ON, BOLD_OFF = "\ue000", "\ue001"
+"""Marks of bold text while Liquid runs; values never contain them (`clean` drops private use)."""
+
+MAX_BLOCK_CHARS = 64 * 1024
+
+_PARTS = re.compile(r"(\{\{.*?\}\}|\{%.*?%\})", re.DOTALL)
+_MARKS = re.compile(f"([{BOLD_ON}{BOLD_OFF}])")
+_SPACES = re.compile("[ \t]+")
+_WHITE = re.compile("[ \t\n]+")
+_BLANK_LINE = re.compile(r"\n[ \t]*\n")
+_SANDBOX = Sandbox(html=False, max_output_chars=MAX_BLOCK_CHARS)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A stretch of text in one weight."""
+
+    text: str
+    bold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Runs of text; an `entry` is one entry of a list."""
+
+    runs: tuple[Run, ...]
+    entry: bool = False
+
+    @property
+    def text(self) -> str:
+        """The words alone."""
+        return "".join(run.text for run in self.runs)
+
+    @property
+    def html(self) -> Markup:
+        """The words escaped for HTML, with `<strong>`."""
+        return Markup("").join(
+            Markup("<strong>{}</strong>").format(run.text) if run.bold else run.text
+            for run in self.runs
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spacing:
+    """Where a language wants an unbreakable space: before `:` and `»`, after `«` in French."""
+
+    before: str = ""
+    after: str = ""
+    words: tuple[str, ...] = ()
+
+    def apply(self, text: str) -> str:
+        """The same text with the spaces in those places made unbreakable."""
+        if self.before:
+            text = re.sub(f" (?=[{re.escape(self.before)}])", "\u00a0", text)
+        if self.after:
+            text = re.sub(f"(?<=[{re.escape(self.after)}]) ", "\u00a0", text)
+        for word in self.words:
+            text = text.replace(f"{word} ", f"{word}\u00a0")
+        return text
+
+
+class Block:
+    """One short text of a template, checked and ready to be filled in."""
+
+    def __init__(
+        self, source: str, *, name: str, place: str, data: Shape, spacing: Spacing
+    ) -> None:
+        self._compiled: Compiled = _SANDBOX.compile(
+            _prepare(source, spacing, name, place), name=name, place=place, data=data
+        )
+
+    def line(self, data: Mapping[str, object]) -> str:
+        """The text on one line, without marks: a subject, a headline."""
+        return " ".join(_WHITE.split(_MARKS.sub("", self._compiled.render(data)))).strip(" ")
+
+    def marked(self, data: Mapping[str, object]) -> str:
+        """The text with its marks, to be used inside another block."""
+        return self._compiled.render(data)
+
+    def paragraphs(self, data: Mapping[str, object]) -> tuple[Paragraph, ...]:
+        """The text as paragraphs; those that came out empty are left out."""
+        return tuple(_paragraphs(self._compiled.render(data)))
+
+
+def _prepare(source: str, spacing: Spacing, name: str, place: str) -> str:
+    """Bold marks and unbreakable spaces, in the words only, never inside a tag."""
+    bold = False
+    prepared: list[str] = []
+    for part in _PARTS.split(source):
+        if part.startswith(("{{", "{%")):
+            prepared.append(part)
+            continue
+        pieces = spacing.apply(part).split("**")
+        for index, piece in enumerate(pieces):
+            if index:
+                bold = not bold
+                prepared.append(BOLD_ON if bold else BOLD_OFF)
+            prepared.append(piece)
+    if bold:
+        raise TemplateError(name, place, "** opens bold text that is not closed; write ** again")
+    return "".join(prepared)
+
+
+def _paragraphs(text: str) -> list[Paragraph]:
+    found: list[Paragraph] = []
+    for part in _BLANK_LINE.split(text):
+        lines = [_SPACES.sub(" ", line).strip(" ") for line in part.split("\n")]
+        chunk: list[str] = []
+        entry = False
+        for line in (line for line in lines if line):
+            if line.startswith("- "):
+                _add(found, chunk, entry=entry)
+                chunk, entry = [line[2:]], True
+            else:
+                chunk.append(line)
+        _add(found, chunk, entry=entry)
+    return found
+
+
+def _add(found: list[Paragraph], chunk: list[str], *, entry: bool) -> None:
+    runs = _runs(" ".join(chunk))
+    if any(run.text.strip() for run in runs):
+        found.append(Paragraph(runs, entry))
+
+
+def _runs(text: str) -> tuple[Run, ...]:
+    runs: list[Run] = []
+    bold = False
+    for piece in _MARKS.split(text):
+        if piece in (BOLD_ON, BOLD_OFF):
+            bold = piece == BOLD_ON
+        elif piece:
+            runs.append(Run(piece, bold))
+    return tuple(runs)

@@ -1,0 +1,135 @@
+"""Turns one `RenderRequest` into the finished parts of a message; sends and waits for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import assert_never
+
+from dunning_common.events.dunning import Channel
+from notifier.content.letter import LetterPress
+from notifier.content.letter_data import letter_data
+from notifier.content.library import CHANNELS, Library, base_language
+from notifier.content.mail import EmailLayout, mail_data
+from notifier.content.model import Rendered, RenderRequest, TemplateError
+from notifier.content.prepared import Prepared, prepare
+from notifier.content.samples import sample_request
+from notifier.content.sms import gsm_text
+
+TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+"""The built-in templates."""
+
+
+class Renderer:
+    """Renders messages; made once, safe to use from many threads.
+
+    Args:
+        folder: the templates, `notifier/templates` by default.
+        fonts: folders with more fonts for letters.
+
+    Raises:
+        TemplateError: a template is refused.
+    """
+
+    def __init__(self, folder: Path = TEMPLATES, *, fonts: tuple[Path, ...] = ()) -> None:
+        self._library = Library.load(folder)
+        self._press = LetterPress(folder / "letter", fonts=fonts)
+        sample = sample_request("formal_notice", "email", "fr", invoices=3)
+        self._email = EmailLayout(folder / "email", mail_data(prepare(self._library, sample)))
+        self._check_texts()
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Names of the template families, gentlest first."""
+        return tuple(self._library.families)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages there are texts in."""
+        return tuple(self._library.wordings)
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The channels that can be rendered."""
+        return CHANNELS
+
+    def render(self, request: RenderRequest) -> Rendered:
+        """Write the message, in the request's language, else the tenant's, else English.
+
+        Raises:
+            TemplateError: the template does not exist or cannot say this message.
+        """
+        prepared = prepare(self._library, request)
+        match request.channel:
+            case "email":
+                return self._render_email(prepared)
+            case "sms":
+                text = gsm_text(prepared.line("text"))
+                return Rendered(
+                    media_type="text/plain", subject=None, text=text, html=None, pdf=None
+                )
+            case "letter" | "registered_letter":
+                return self._render_letter(prepared)
+            case other:
+                assert_never(other)
+
+    def preview(self, template: str, channel: Channel, language: str) -> Rendered:
+        """The message a made-up debtor would get.
+
+        Raises:
+            TemplateError: no such template, channel or language.
+        """
+        if channel not in CHANNELS:
+            raise TemplateError(template, channel, f"no such channel; use {', '.join(CHANNELS)}")
+        if base_language(language) not in self._library.wordings:
+            known = ", ".join(self.languages)
+            raise TemplateError(template, language, f"no such language; there are {known}")
+        return self.render(sample_request(template, channel, language))
+
+    def check(self) -> None:
+        """Render every template on a range of samples; for a start-up or a build.
+
+        Raises:
+            TemplateError: the first one that cannot be rendered.
+        """
+        for request in self._samples():
+            self.render(request)
+
+    def _check_texts(self) -> None:
+        """Fill in every text once; what cannot be filled in is refused when it is loaded."""
+        for request in self._samples():
+            prepared = prepare(self._library, request)
+            for name in prepared.script.blocks:
+                prepared.paragraphs(name)
+
+    def _samples(self) -> Iterator[RenderRequest]:
+        for family, channel, language in self._library.scripts:
+            for count, dated in ((1, True), (3, False)):
+                yield sample_request(
+                    family, channel, language, invoices=count, with_deadline=dated
+                )
+
+    def _render_email(self, prepared: Prepared) -> Rendered:
+        data = mail_data(prepared)
+        return Rendered(
+            media_type="multipart/alternative",
+            subject=str(data["subject"]),
+            text=self._email.text(data),
+            html=self._email.html(data),
+            pdf=None,
+        )
+
+    def _render_letter(self, prepared: Prepared) -> Rendered:
+        request, script = prepared.request, prepared.script
+        window = self._library.countries.window(request.tenant.country)
+        data = letter_data(prepared, self._library.countries)
+        pdf = self._press.print(
+            window,
+            data,
+            timestamp=int(request.notice.decided_at.timestamp()),
+            name=script.name,
+        )
+        subject = str(data["subject"])
+        return Rendered(
+            media_type="application/pdf", subject=subject, text=None, html=None, pdf=pdf
+        )

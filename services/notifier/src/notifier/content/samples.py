@@ -1,0 +1,253 @@
+"""Made-up creditors, debtors and notices: for previews and for checking templates when they load.
+
+Nobody here exists; the IBANs are the published examples of their countries.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from dunning_common.events.contacts import Contacts, PostalAddress
+from dunning_common.events.dunning import (
+    Channel,
+    NoticeItem,
+    NoticeMessage,
+    NoticeRequestedV1,
+)
+from dunning_common.events.tenants import BankDetails, LegalIdentity, TenantRegisteredV1
+from notifier.content.model import RenderRequest
+
+DECIDED_AT = datetime(2026, 3, 10, 7, 30, tzinfo=UTC)
+NOTICE_ID = UUID("5d7c1c39-2f6b-5a4e-9d0a-8f2f1d3b6a71")
+DECISION_ID = UUID("0f8a3c52-7d5e-5b1c-8a29-4be0f1c2d3e4")
+MESSAGE_ID = UUID("019c0b7e-9b1f-7c3d-8e5a-2f4b6c8d0e1f")
+
+LADDER: dict[str, tuple[int, int]] = {
+    "courtesy": (1, -5),
+    "first_reminder": (2, 7),
+    "second_reminder": (3, 21),
+    "final_demand": (4, 28),
+    "formal_notice": (4, 36),
+    "letter_before_action": (5, 42),
+}
+"""Level number and days late at which the samples are in each family."""
+
+DAYS_TO_PAY = {
+    "courtesy": 0,
+    "first_reminder": 7,
+    "second_reminder": 8,
+    "final_demand": 10,
+    "formal_notice": 8,
+    "letter_before_action": 14,
+}
+"""Days until the date that the sample notices name; none for those that are not due yet."""
+
+CHARGED = frozenset({"final_demand", "formal_notice", "letter_before_action"})
+
+
+def sample_request(
+    template: str,
+    channel: Channel,
+    language: str,
+    *,
+    invoices: int = 2,
+    currencies: tuple[str, ...] = (),
+    charges: bool | None = None,
+    with_deadline: bool = True,
+    debtor_name: str | None = None,
+    number: str = "F-2026-",
+) -> RenderRequest:
+    """A message as it could come from the engine.
+
+    Args:
+        template: the family.
+        channel: the channel.
+        language: `fr`, `de` or other; chooses the creditor and the debtor.
+        invoices: how many the message covers; of more than two, the last is only coming due.
+        currencies: taken in turn by the invoices; by default the creditor's own.
+        charges: whether interest and compensation were assessed; by default from `CHARGED`.
+        with_deadline: whether the notice names a date to pay by (`DAYS_TO_PAY`).
+        debtor_name: instead of the sample debtor's name.
+        number: what the invoice numbers begin with.
+    """
+    with_charges = template in CHARGED if charges is None else charges
+    code = language.replace("_", "-").split("-")[0]
+    tenant = TENANTS.get(code, TENANTS["en"])
+    items = tuple(
+        _item(
+            template, place, invoices, currencies or (tenant.base_currency,), with_charges, number
+        )
+        for place in range(invoices)
+    )
+    days = DAYS_TO_PAY.get(template, 7) if with_deadline else 0
+    level_no, _ = LADDER.get(template, (3, 21))
+    message = NoticeMessage(
+        channel=channel,
+        template=template,
+        level=template,
+        level_no=level_no,
+        invoice_ids=tuple(item.invoice_id for item in items),
+    )
+    notice = NoticeRequestedV1(
+        notice_id=NOTICE_ID,
+        debtor_id="D-1001",
+        decided_at=DECIDED_AT,
+        zone="Europe/Paris",
+        policy_id={"fr": "france-b2b", "de": "germany-b2b"}.get(code, "uk-b2b"),
+        policy_version=1,
+        decision_id=DECISION_ID,
+        pay_by=DECIDED_AT.date() + timedelta(days=days) if days else None,
+        items=items,
+        messages=(message,),
+    )
+    contacts = DEBTORS.get(code, DEBTORS["en"])
+    if debtor_name is not None:
+        contacts = contacts.model_copy(update={"name": debtor_name})
+    return RenderRequest(
+        channel=channel,
+        template=template,
+        language=language,
+        notice=notice,
+        message=message,
+        tenant=tenant,
+        contacts=contacts,
+        message_id=MESSAGE_ID,
+    )
+
+
+def _item(
+    template: str, place: int, count: int, currencies: tuple[str, ...], charges: bool, number: str
+) -> NoticeItem:
+    level_no, late = LADDER.get(template, (3, 21))
+    coming = template != "courtesy" and count > 2 and place == count - 1
+    level, days_late = ("courtesy", -5) if coming else (template, late)
+    amount = 124_050 + place * 3_317
+    due_on = DECIDED_AT.date() - timedelta(days=days_late)
+    assessed = charges and days_late > 0
+    return NoticeItem(
+        invoice_id=f"INV-{place + 1:04}",
+        number=f"{number}{place + 1:04}",
+        level=level,
+        level_no=1 if coming else level_no,
+        issued_on=due_on - timedelta(days=30),
+        due_on=due_on,
+        days_late=days_late,
+        currency=currencies[place % len(currencies)],
+        amount_minor=amount,
+        open_minor=amount - (20_000 if place % 3 == 2 else 0),
+        interest_minor=amount * late // 3000 if assessed else 0,
+        compensation_minor=4_000 if assessed else 0,
+        version=1,
+    )
+
+
+TENANTS = {
+    "fr": TenantRegisteredV1(
+        tenant_id="ateliers-durand",
+        name="Ateliers Durand",
+        country="FR",
+        zone="Europe/Paris",
+        language="fr",
+        base_currency="EUR",
+        legal=LegalIdentity(
+            legal_name="Ateliers Durand",
+            form="SAS",
+            capital="50 000 €",
+            register_entry="RCS Lyon 123 456 789",
+            vat_id="FR83 123456789",
+            address=PostalAddress(
+                lines=("14 rue des Tanneurs",), postcode="69005", city="Lyon", country="FR"
+            ),
+            email="comptabilite@ateliers-durand.example",
+            phone="+33 4 72 00 00 00",
+        ),
+        bank=BankDetails(
+            holder="Ateliers Durand SAS", iban="FR7630006000011234567890189", bic="AGRIFRPP"
+        ),
+        email_from="comptabilite@ateliers-durand.example",
+    ),
+    "de": TenantRegisteredV1(
+        tenant_id="bergmann",
+        name="Bergmann Feintechnik",
+        country="DE",
+        zone="Europe/Berlin",
+        language="de",
+        base_currency="EUR",
+        legal=LegalIdentity(
+            legal_name="Bergmann Feintechnik GmbH",
+            form="GmbH",
+            register_entry="Amtsgericht München, HRB 123456",
+            vat_id="DE123456789",
+            directors=("Dr. Anna Bergmann", "Jörg Weiß"),
+            address=PostalAddress(
+                lines=("Lindenstraße 12",), postcode="80331", city="München", country="DE"
+            ),
+            email="buchhaltung@bergmann.example",
+            phone="+49 89 000000",
+        ),
+        bank=BankDetails(
+            holder="Bergmann Feintechnik GmbH", iban="DE89370400440532013000", bic="COBADEFFXXX"
+        ),
+        email_from="buchhaltung@bergmann.example",
+    ),
+    "en": TenantRegisteredV1(
+        tenant_id="harrow-paper",
+        name="Harrow Paper",
+        country="GB",
+        zone="Europe/London",
+        language="en",
+        base_currency="GBP",
+        legal=LegalIdentity(
+            legal_name="Harrow Paper Limited",
+            form="Limited",
+            register_entry="company number 01234567, registered in England and Wales",
+            vat_id="GB123456789",
+            address=PostalAddress(
+                lines=("7 Mill Lane",), postcode="HA1 2AB", city="Harrow", country="GB"
+            ),
+            email="accounts@harrow-paper.example",
+            phone="+44 20 7946 0000",
+        ),
+        bank=BankDetails(
+            holder="Harrow Paper Limited", iban="GB29NWBK60161331926819", bic="NWBKGB2L"
+        ),
+        email_from="accounts@harrow-paper.example",
+    ),
+}
+
+DEBTORS = {
+    "fr": Contacts(
+        name="Menuiserie Lefèvre & Fils",
+        language="fr",
+        emails=("contact@menuiserie-lefevre.example",),
+        phones=("+33612345678",),
+        address=PostalAddress(
+            lines=("Service comptabilité", "3 allée des Érables"),
+            postcode="44000",
+            city="Nantes",
+            country="FR",
+        ),
+    ),
+    "de": Contacts(
+        name="Möbelhaus Krüger OHG",
+        language="de",
+        emails=("rechnung@krueger.example",),
+        phones=("+4915112345678",),
+        address=PostalAddress(
+            lines=("Buchhaltung", "Große Straße 45"), postcode="20095", city="Hamburg", country="DE"
+        ),
+    ),
+    "en": Contacts(
+        name="Whitby & Sons Stationers",
+        language="en",
+        emails=("accounts@whitby-stationers.example",),
+        phones=("+447700900123",),
+        address=PostalAddress(
+            lines=("Accounts Payable", "22 Harbour Road"),
+            postcode="YO21 1AA",
+            city="Whitby",
+            country="GB",
+        ),
+    ),
+}

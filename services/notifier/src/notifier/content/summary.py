@@ -1,0 +1,124 @@
+"""What a message says in numbers: its invoices in sections, with totals per currency.
+
+Pure arithmetic on integer minor units; no rates, no rounding, no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from dunning_common.events.dunning import NoticeItem, NoticeMessage, NoticeRequestedV1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """Sums over invoices of one currency, in minor units.
+
+    `compensation_each_minor` is the fixed sum per invoice where it is the same for all
+    `compensation_count` invoices that carry one, else None.
+    """
+
+    currency: str
+    count: int
+    open_minor: int
+    interest_minor: int
+    compensation_minor: int
+    compensation_count: int
+    compensation_each_minor: int | None
+
+    @property
+    def charges_minor(self) -> int:
+        """Interest and compensation."""
+        return self.interest_minor + self.compensation_minor
+
+    @property
+    def due_minor(self) -> int:
+        """Everything: what is open on the invoices, and the charges."""
+        return self.open_minor + self.charges_minor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """Invoices that belong together, oldest due date first, with totals per currency."""
+
+    items: tuple[NoticeItem, ...]
+    totals: tuple[Total, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """The content of one message: what is overdue, what is coming due, and both together.
+
+    `demanded` is what the message asks for now: the overdue section's totals, or, when nothing is
+    overdue, those of what is coming due.
+    """
+
+    overdue: Section
+    coming_due: Section
+    everything: Section
+
+    @property
+    def demanded(self) -> Section:
+        """The section whose totals the debtor is asked to pay."""
+        return self.overdue if self.overdue.items else self.coming_due
+
+
+class UnknownInvoiceError(ValueError):
+    """The message covers an invoice that its notice does not hold."""
+
+
+def summarise(notice: NoticeRequestedV1, message: NoticeMessage) -> Summary:
+    """Sections and totals of the invoices that the message covers, each counted once.
+
+    An invoice is overdue from the day after its due date (`days_late` >= 1).
+
+    Raises:
+        UnknownInvoiceError: `message.invoice_ids` names an invoice that is not in `notice.items`,
+            or names none.
+    """
+    items = _covered(notice.items, message.invoice_ids)
+    overdue = tuple(item for item in items if item.days_late > 0)
+    coming_due = tuple(item for item in items if item.days_late <= 0)
+    return Summary(
+        overdue=_section(overdue),
+        coming_due=_section(coming_due),
+        everything=_section(items),
+    )
+
+
+def totals_of(items: Iterable[NoticeItem]) -> tuple[Total, ...]:
+    """Totals per currency, in the order of the currency codes."""
+    by_currency: dict[str, list[NoticeItem]] = {}
+    for item in items:
+        by_currency.setdefault(item.currency, []).append(item)
+    return tuple(_total(currency, by_currency[currency]) for currency in sorted(by_currency))
+
+
+def _covered(items: Iterable[NoticeItem], wanted: Iterable[str]) -> tuple[NoticeItem, ...]:
+    by_id: Mapping[str, NoticeItem] = {item.invoice_id: item for item in items}
+    ids = dict.fromkeys(wanted)
+    unknown = [invoice_id for invoice_id in ids if invoice_id not in by_id]
+    if unknown or not ids:
+        named = ", ".join(unknown) or "no invoice at all"
+        raise UnknownInvoiceError(f"the message covers {named}, which its notice does not hold")
+    covered = (by_id[invoice_id] for invoice_id in ids)
+    return tuple(sorted(covered, key=lambda item: (item.due_on, item.number, item.invoice_id)))
+
+
+def _section(items: tuple[NoticeItem, ...]) -> Section:
+    return Section(items=items, totals=totals_of(items))
+
+
+def _total(currency: str, items: list[NoticeItem]) -> Total:
+    compensations = [item.compensation_minor for item in items if item.compensation_minor]
+    same = len(set(compensations)) == 1
+    return Total(
+        currency=currency,
+        count=len(items),
+        open_minor=sum(item.open_minor for item in items),
+        interest_minor=sum(item.interest_minor for item in items),
+        compensation_minor=sum(compensations),
+        compensation_count=len(compensations),
+        compensation_each_minor=compensations[0] if same else None,
+    )

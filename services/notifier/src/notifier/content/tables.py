@@ -1,0 +1,103 @@
+"""A message's invoices and totals as rows of finished text, for e-mail and letter alike."""
+
+from __future__ import annotations
+
+from dunning_common.events.dunning import NoticeItem
+from dunning_common.money import to_decimal
+from notifier.content.clean import clean
+from notifier.content.filters import iban
+from notifier.content.formats import Formats
+from notifier.content.summary import Section, Summary, Total
+from notifier.content.variables import Data
+from notifier.content.wording import Wording
+
+
+def tables_of(
+    summary: Summary, wording: Wording, formats: Formats, *, max_rows: int | None
+) -> list[Data]:
+    """One table for what is overdue, one for what is coming due; an empty one is left out.
+
+    Args:
+        summary: the message's invoices.
+        wording: the language.
+        formats: how it writes money and dates.
+        max_rows: show no more rows than this in each and say how many are left out.
+    """
+    sections = ((summary.overdue, "overdue"), (summary.coming_due, "coming_due"))
+    return [
+        _table(section, wording, formats, title=wording.words[name], max_rows=max_rows)
+        for section, name in sections
+        if section.items
+    ]
+
+
+def accounts_of(payment: Data, wording: Wording) -> list[Data]:
+    """The lines of the payment block: label and value."""
+    lines = (
+        ("account_holder", payment["holder"]),
+        ("sort_code", payment["sort_code"]),
+        ("account_number", payment["account_number"]),
+        ("iban", iban(payment["iban"])),
+        ("bic", payment["bic"]),
+        ("reference", payment["reference"]),
+    )
+    return [{"label": wording.words[name], "value": value} for name, value in lines if value]
+
+
+def amounts(section: Section, formats: Formats) -> str:
+    """What a section comes to, all currencies in one sentence."""
+    return formats.sentence(
+        [formats.money(to_decimal(t.due_minor, t.currency), t.currency) for t in section.totals]
+    )
+
+
+def _table(
+    section: Section, wording: Wording, formats: Formats, *, title: str, max_rows: int | None
+) -> Data:
+    shown = section.items if max_rows is None else section.items[:max_rows]
+    left_out = len(section.items) - len(shown)
+    more = wording.counted_words("more_invoices", left_out, formats) if left_out else ""
+    return {
+        "title": title,
+        "rows": [_row(item, wording, formats) for item in shown],
+        "more": more,
+        "totals": [_total(total, formats) for total in section.totals],
+        "has_charges": any(total.charges_minor for total in section.totals),
+    }
+
+
+def _row(item: NoticeItem, wording: Wording, formats: Formats) -> Data:
+    def money(minor: int) -> str:
+        return formats.money(to_decimal(minor, item.currency), item.currency)
+
+    charges = item.interest_minor + item.compensation_minor
+    return {
+        "number": clean(item.number),
+        "level": wording.level_name(item.level, item.level_no),
+        "issued_on": formats.day(item.issued_on, "short"),
+        "due_on": formats.day(item.due_on, "short"),
+        "days": formats.count(item.days_late) if item.days_late > 0 else "",
+        "lateness": wording.lateness(item.days_late, formats),
+        "amount": money(item.amount_minor),
+        "open": money(item.open_minor),
+        "interest": money(item.interest_minor) if item.interest_minor else "",
+        "compensation": money(item.compensation_minor) if item.compensation_minor else "",
+        "total": money(item.open_minor + charges),
+        "is_part": item.open_minor != item.amount_minor,
+    }
+
+
+def _total(total: Total, formats: Formats) -> Data:
+    def money(minor: int) -> str:
+        return formats.money(to_decimal(minor, total.currency), total.currency)
+
+    return {
+        "currency": total.currency,
+        "open": money(total.open_minor),
+        "interest": money(total.interest_minor),
+        "compensation": money(total.compensation_minor),
+        "total": money(total.due_minor),
+        "has_charges": total.charges_minor > 0,
+        "has_interest": total.interest_minor > 0,
+        "has_compensation": total.compensation_minor > 0,
+    }

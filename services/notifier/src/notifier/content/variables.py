@@ -1,0 +1,196 @@
+"""What templates may say: one request as plain dicts of text, numbers, amounts and dates.
+
+Every name always exists, whatever the message, so a template can be checked once for all of them.
+Text from outside is cleaned here and nowhere later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+from dunning_common.events.contacts import PostalAddress
+from dunning_common.events.dunning import NoticeItem
+from dunning_common.money import to_decimal
+from notifier.content.clean import clean
+from notifier.content.model import RenderRequest
+from notifier.content.payment import (
+    british_account,
+    compact,
+    notice_reference,
+    payment_reference,
+)
+from notifier.content.summary import Section, Summary, Total
+from notifier.content.wording import Wording
+
+MAX_LINES = 50
+"""How many invoices a section lists one by one outside letters; a mail above 100 kB is clipped."""
+
+NAMED_NUMBERS = 3
+"""How many invoice numbers fit into a sentence."""
+
+Data = dict[str, object]
+
+
+def gather(
+    request: RenderRequest, summary: Summary, wording: Wording, *, locale: str, deadline_days: int
+) -> Data:
+    """The variables of one message, without phrases and law sentences.
+
+    Args:
+        request: what is to be written.
+        summary: its invoices in sections.
+        wording: the language, for the names of levels.
+        locale: how money and dates are written, e.g. `fr_FR`.
+        deadline_days: days to pay where the notice names no date; 0 means it asks for none.
+    """
+    today = letter_date(request)
+    number = request.message.level_no
+    return {
+        "locale": locale,
+        "date": today,
+        "deadline": _deadline(request, today, deadline_days),
+        "reference": notice_reference(request.notice.notice_id),
+        "level": {
+            "code": clean(request.message.level),
+            "number": number,
+            "name": wording.level_name(request.message.level, number),
+        },
+        "sender": sender_of(request),
+        "debtor": {"name": clean(request.contacts.name)},
+        "overdue": _section(summary.overdue, wording),
+        "coming_due": _section(summary.coming_due, wording),
+        "demanded": _section(summary.demanded, wording),
+        "charges": _charges(summary.demanded.totals),
+        "payment": payment_of(request, summary),
+        "also": _also(request),
+    }
+
+
+def letter_date(request: RenderRequest) -> date:
+    """The day of the decision where the debtor is; it stands on the letter and starts deadlines."""
+    return request.notice.decided_at.astimezone(ZoneInfo(request.notice.zone)).date()
+
+
+def money(minor: int, currency: str) -> Data:
+    """An amount as templates hold it: exact, with its currency."""
+    return {"amount": to_decimal(minor, currency), "currency": currency}
+
+
+def sender_of(request: RenderRequest) -> Data:
+    """The creditor, with everything that has to stand on a business letter."""
+    legal = request.tenant.legal
+    return {
+        "name": clean(request.tenant.name),
+        "legal_name": clean(legal.legal_name),
+        "form": clean(legal.form),
+        "capital": clean(legal.capital),
+        "register_entry": clean(legal.register_entry),
+        "vat_id": clean(legal.vat_id),
+        "directors": [clean(name) for name in legal.directors],
+        "address": address_of(legal.address),
+        "email": clean(legal.email),
+        "phone": clean(legal.phone),
+    }
+
+
+def address_of(address: PostalAddress) -> Data:
+    """A postal address, cleaned."""
+    return {
+        "lines": [line for line in map(clean, address.lines) if line],
+        "postcode": clean(address.postcode),
+        "city": clean(address.city),
+        "country": clean(address.country).upper(),
+    }
+
+
+def payment_of(request: RenderRequest, summary: Summary) -> Data:
+    """Where and with which reference to pay."""
+    bank = request.tenant.bank
+    numbers = [clean(item.number) for item in summary.demanded.items]
+    british = british_account(bank.iban)
+    return {
+        "holder": clean(bank.holder),
+        "iban": compact(clean(bank.iban)),
+        "bic": compact(clean(bank.bic)),
+        "sort_code": british[0] if british else "",
+        "account_number": british[1] if british else "",
+        "reference": payment_reference(numbers, notice_reference(request.notice.notice_id)),
+    }
+
+
+def _deadline(request: RenderRequest, today: date, default_days: int) -> Data:
+    day = request.notice.pay_by
+    if day is None and default_days:
+        day = today + timedelta(days=default_days)
+    return {"known": day is not None, "date": day, "days": (day - today).days if day else 0}
+
+
+def _also(request: RenderRequest) -> Data:
+    """Which other channels carry the same notice."""
+    others = {message.channel for message in request.notice.messages} - {request.channel}
+    return {name: name in others for name in ("email", "sms", "letter", "registered_letter")}
+
+
+def _section(section: Section, wording: Wording) -> Data:
+    items, totals = section.items, section.totals
+    oldest = items[0] if items else None
+    numbers = [clean(item.number) for item in items[:NAMED_NUMBERS]]
+    return {
+        "count": len(items),
+        "number": numbers[0] if numbers else "",
+        "numbers": ", ".join(numbers) + (", …" if len(items) > NAMED_NUMBERS else ""),
+        "issued_on": oldest.issued_on if oldest else None,
+        "due_on": oldest.due_on if oldest else None,
+        "days_late": oldest.days_late if oldest else 0,
+        "days_left": -oldest.days_late if oldest else 0,
+        "open": [money(total.open_minor, total.currency) for total in totals],
+        "total": [money(total.due_minor, total.currency) for total in totals],
+        "totals": [_total(total) for total in totals],
+        "lines": [_line(item, wording) for item in items[:MAX_LINES]],
+    }
+
+
+def _total(total: Total) -> Data:
+    return {
+        "currency": total.currency,
+        "count": total.count,
+        "open": money(total.open_minor, total.currency),
+        "interest": money(total.interest_minor, total.currency),
+        "compensation": money(total.compensation_minor, total.currency),
+        "total": money(total.due_minor, total.currency),
+        "has_charges": total.charges_minor > 0,
+    }
+
+
+def _line(item: NoticeItem, wording: Wording) -> Data:
+    total = item.open_minor + item.interest_minor + item.compensation_minor
+    return {
+        "number": clean(item.number),
+        "level": wording.level_name(item.level, item.level_no),
+        "issued_on": item.issued_on,
+        "due_on": item.due_on,
+        "days_late": item.days_late,
+        "amount": money(item.amount_minor, item.currency),
+        "open": money(item.open_minor, item.currency),
+        "interest": money(item.interest_minor, item.currency),
+        "compensation": money(item.compensation_minor, item.currency),
+        "total": money(total, item.currency),
+    }
+
+
+def _charges(totals: Sequence[Total]) -> Data:
+    interest = [money(t.interest_minor, t.currency) for t in totals if t.interest_minor]
+    fixed = [t for t in totals if t.compensation_minor]
+    each = fixed[0].compensation_each_minor if len(fixed) == 1 else None
+    return {
+        "any": bool(interest or fixed),
+        "has_interest": bool(interest),
+        "has_compensation": bool(fixed),
+        "interest": interest,
+        "compensation": [money(t.compensation_minor, t.currency) for t in fixed],
+        "compensation_count": sum(t.compensation_count for t in fixed),
+        "same_compensation": each is not None,
+        "compensation_each": money(each, fixed[0].currency) if each is not None else None,
+    }

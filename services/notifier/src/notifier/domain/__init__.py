@@ -1,0 +1,1 @@
+"""The rules of the postman, without a clock, a database or a network."""

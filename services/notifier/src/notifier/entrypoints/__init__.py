@@ -1,0 +1,1 @@
+"""The ways in: HTTP for people and programs, webhooks for providers, loops."""

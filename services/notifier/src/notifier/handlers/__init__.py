@@ -1,0 +1,1 @@
+"""The use cases: gather facts, ask the domain, persist, tell."""

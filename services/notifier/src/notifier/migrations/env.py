@@ -1,0 +1,5 @@
+"""Alembic's entry point; everything is in `dunning_common.migrate`."""
+
+from dunning_common.migrate import run_env
+
+run_env()

@@ -1,0 +1,3 @@
+from dunning_common.migrate import run_env
+
+run_env()

@@ -1,0 +1,194 @@
+"""A ledger on a database of its own, called over HTTP in the same process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from dunning_common import vault
+from dunning_common.auth import ANY_TENANT, SCOPES, Verifier, make_key_pair, mint
+from dunning_common.db import Database, driver
+from dunning_common.events.envelope import Envelope, Payload
+from dunning_common.events.registry import parse_payload
+from invoice_ingest.adapters.permit_bell import PermitBell
+from invoice_ingest.bootstrap import make_desk
+from invoice_ingest.entrypoints.api import make_app
+from invoice_ingest.handlers.ports import Desk
+from invoice_ingest.schema import SCHEMA
+from tests.conftest import Databases
+
+NOW = datetime(2026, 3, 15, 23, 30, tzinfo=UTC)
+"""In Paris it is the 16th already."""
+
+TENANT: dict[str, Any] = {
+    "name": "Atelier Dubois",
+    "country": "FR",
+    "zone": "Europe/Paris",
+    "language": "fr",
+    "base_currency": "EUR",
+    "legal": {
+        "legal_name": "Atelier Dubois SARL",
+        "form": "SARL",
+        "address": {"lines": ["1 rue de la Paix"], "postcode": "75002", "city": "Paris", "country": "FR"},
+    },
+    "bank": {"holder": "Atelier Dubois SARL", "iban": "FR7630006000011234567890189"},
+    "email_from": "compta@dubois.example.com",
+}
+DEBTOR: dict[str, Any] = {
+    "name": "Boulangerie Petit",
+    "kind": "business",
+    "country": "FR",
+    "contacts": {
+        "emails": ["compta@petit.example.com"],
+        "phones": ["06 39 98 12 34"],
+        "address": {"lines": ["2 place du Marché"], "postcode": "69001", "city": "Lyon", "country": "FR"},
+    },
+}
+INVOICE: dict[str, Any] = {
+    "debtor_id": "d1",
+    "issued_on": "2026-01-01",
+    "due_on": "2026-01-31",
+    "currency": "EUR",
+    "amount": "100.00",
+}
+
+
+class FixedClock:
+    def now(self) -> datetime:
+        return NOW
+
+
+@dataclass
+class Tokens:
+    """Makes tokens that the ledger accepts."""
+
+    private_key: Path
+    jwks: Path
+
+    def make(self, tenant: str, scopes: Sequence[str] = tuple(SCOPES)) -> str:
+        return mint(
+            self.private_key,
+            subject="test",
+            tenant=tenant,
+            scopes=frozenset(scopes),
+            now=datetime.now(UTC),
+            lifetime=timedelta(hours=1),
+        )
+
+
+@dataclass
+class Ledger:
+    """The service and its clients; `tenant("acme")` speaks for one tenant."""
+
+    app: FastAPI
+    db: Database
+    desk: Desk
+    tokens: Tokens
+    clients: list[httpx.AsyncClient]
+
+    def tenant(self, tenant: str, scopes: Sequence[str] = tuple(SCOPES)) -> httpx.AsyncClient:
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=self.app, raise_app_exceptions=False),
+            base_url="http://ledger",
+            headers={"authorization": f"Bearer {self.tokens.make(tenant, scopes)}"},
+            timeout=60,
+        )
+        self.clients.append(client)
+        return client
+
+    async def registered(self, tenant: str, **changes: Any) -> httpx.AsyncClient:
+        """A client of a tenant that exists."""
+        client = self.tenant(tenant)
+        answer = await client.put(f"/v1/tenants/{tenant}", json=TENANT | changes)
+        assert answer.status_code == 200, answer.text
+        return client
+
+    async def events(self, topic: str = "receivables.v1") -> list[tuple[Envelope, Payload]]:
+        """Everything in the outbox, in order of sequence."""
+        rows = await self.rows("SELECT envelope FROM outbox WHERE topic = $1 ORDER BY key, sequence", topic)
+        envelopes = [Envelope.from_bytes(row["envelope"]) for row in rows]
+        return [(envelope, parse_payload(envelope)) for envelope in envelopes]
+
+    async def types(self, topic: str = "receivables.v1") -> list[str]:
+        return [envelope.type for envelope, _ in await self.events(topic)]
+
+    async def rows(self, sql: str, *arguments: Any) -> list[Any]:
+        async with self.db.worker() as connection:
+            return list(await (await driver(connection)).fetch(sql, *arguments))
+
+    async def money_is_conserved(self) -> None:
+        """Σ credits = Σ covers + Σ unallocated, Σ open = Σ amounts − Σ covers − Σ written off."""
+        wrong = await self.rows(
+            """
+            SELECT tenant, currency FROM (
+                SELECT tenant, currency, amount_minor AS paid, 0 AS used FROM credit
+                WHERE reversed_on IS NULL
+                UNION ALL SELECT tenant, currency, 0, unallocated_minor FROM cash
+                UNION ALL SELECT c.tenant, i.currency, 0, c.amount_minor FROM cover c
+                    JOIN invoice i USING (tenant, invoice_id)
+            ) AS flow GROUP BY 1, 2 HAVING sum(paid) <> sum(used)
+            """
+        )
+        assert wrong == []
+        wrong = await self.rows(
+            """
+            SELECT i.invoice_id FROM invoice i LEFT JOIN cover c USING (tenant, invoice_id)
+            GROUP BY i.tenant, i.invoice_id
+            HAVING i.covered_minor <> coalesce(sum(c.amount_minor), 0)
+            """
+        )
+        assert wrong == []
+
+
+@pytest.fixture(scope="session")
+def tokens(scratch: Path) -> Tokens:
+    made = Tokens(scratch / "ingest-token.pem", scratch / "ingest-jwks.json")
+    make_key_pair(made.private_key, made.jwks)
+    return made
+
+
+@pytest.fixture
+async def ledger(databases: Databases, tokens: Tokens) -> AsyncIterator[Ledger]:
+    db = await databases.open(SCHEMA)
+    bell = PermitBell(db)
+    listening = asyncio.create_task(bell.run())
+    desk = make_desk(db, master_key=vault.new_key(), bell=bell, clock=FixedClock())
+    app = make_app(desk, verifier=Verifier.from_file(tokens.jwks), registry=CollectorRegistry())
+    made = Ledger(app=app, db=db, desk=desk, tokens=tokens, clients=[])
+    yield made
+    for client in made.clients:
+        await client.aclose()
+    listening.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await listening
+
+
+@pytest.fixture
+async def acme(ledger: Ledger) -> httpx.AsyncClient:
+    """A client of the tenant acme, which has the debtors d1 and d2."""
+    client = await ledger.registered("acme")
+    for debtor_id in ("d1", "d2"):
+        answer = await client.put(f"/v1/debtors/{debtor_id}", json=DEBTOR)
+        assert answer.status_code == 200, answer.text
+    return client
+
+
+@pytest.fixture
+async def platform(ledger: Ledger) -> httpx.AsyncClient:
+    """A client that acts for all tenants, as the other services do."""
+    return ledger.tenant(ANY_TENANT)
+
+
+def ndjson(*items: Any) -> bytes:
+    return b"\n".join(orjson.dumps(item) for item in items)
