@@ -77,7 +77,7 @@ lock: $(DEV) ## Write the lock files again from requirements*.in (UPGRADE=--upgr
 	@! grep -nE 'https?://|--index|--find-links|--extra-index' requirements*.lock
 
 events-docs: $(DEV) ## Write docs/events.md and the AsyncAPI document from the event models
-	@"$(PY)" -m dunning_common.events.document
+	@"$(PY)" -m dunning_common.events.catalogue docs/
 
 docker-secrets: $(RUNTIME) ## Make the keys and passwords that docker-compose.yml asks for
 	@"$(PY)" -m standalone.docker_secrets deploy/docker/secrets .env

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from dunning_common.db import Database
 from dunning_common.migrate import ServiceSchema, provision, upgrade
@@ -25,6 +26,9 @@ from standalone.embedded.postgres import EmbeddedPostgres
 PASSWORD = "test-only"
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 _numbers = itertools.count(1)
+# No test may depend on how busy the machine is.
+settings.register_profile("timeless", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("timeless")
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -47,7 +48,7 @@ class Site:
 
     url: str
     keys: Path
-    db: Database
+    settings: Settings
 
     def token(self, tenant: str = "acme", *scopes: str) -> str:
         return mint(
@@ -72,19 +73,21 @@ class Watched:
         return [url for url in self.requests if not url.startswith((site, "data:", "blob:"))]
 
 
-@pytest.fixture
-async def site(databases: Databases, tmp_path: Path) -> AsyncIterator[Site]:
-    db = await databases.open(SCHEMA)
-    database = str(db.worker_url).rsplit("/", 1)[1]
-    keys, jwks = tmp_path / "key.pem", tmp_path / "jwks.json"
+@pytest.fixture(scope="session")
+async def site(
+    _databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Site]:
+    """One service for all tests: they only read."""
+    database, folder = await _databases.clone(SCHEMA), tmp_path_factory.mktemp("site")
+    keys, jwks = folder / "key.pem", folder / "jwks.json"
     make_key_pair(keys, jwks)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     settings = Settings(
-        api_database_url=SecretStr(databases.role_url(SCHEMA.api_role, database)),
-        worker_database_url=SecretStr(databases.role_url(SCHEMA.worker_role, database)),
+        api_database_url=SecretStr(_databases.role_url(SCHEMA.api_role, database)),
+        worker_database_url=SecretStr(_databases.role_url(SCHEMA.worker_role, database)),
         http_port=port,
         public_url=url,
         token_keys_file=jwks,
@@ -104,24 +107,29 @@ async def site(databases: Databases, tmp_path: Path) -> AsyncIterator[Site]:
                 break
             except httpx.ConnectError:
                 await asyncio.sleep(0.05)
-    yield Site(url, keys, db)
+    yield Site(url, keys, settings)
     stop.set()
     await running
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def portfolio(site: Site) -> Story:
-    """A year of trade of one tenant, folded."""
+    """A year of trade of the tenant `acme`, folded."""
     story = told_portfolio()
-    fold = Fold(SqlFactStore)
-    async with site.db.worker() as connection:
-        await fold.apply(connection, story.events)
+    db = Database(
+        api_url=site.settings.api_database_url.get_secret_value(),
+        worker_url=site.settings.worker_database_url.get_secret_value(),
+        schema=SCHEMA.schema,
+    )
+    async with db.worker() as connection:
+        await Fold(SqlFactStore).apply(connection, story.events)
+    await db.close()
     return story
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    if not Path(CHROMIUM).exists():
+    if shutil.which(CHROMIUM) is None:
         pytest.skip(f"{CHROMIUM} is missing")
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=_QUIET)
@@ -154,7 +162,6 @@ async def watch(context: BrowserContext) -> Watched:
 async def picture(page: Page, name: str) -> None:
     """Keep a picture for people, if they asked for it."""
     if folder := os.environ.get("DUNNING_SCREENSHOTS"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
         await page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 

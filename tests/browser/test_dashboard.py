@@ -101,7 +101,7 @@ async def test_the_numbers_behind_a_chart_open_by_keyboard(
 
 
 async def test_without_invoices_the_page_says_how_to_begin(site: Site, watched: Watched) -> None:
-    await _sign_in(site, watched)
+    await _sign_in(site, watched, tenant="newcomer")
 
     await expect(watched.page.get_by_role("heading", name="No invoices yet")).to_be_visible()
     await picture(watched.page, "empty-1280-light")

@@ -16,7 +16,7 @@ import csv
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -50,7 +50,8 @@ class Step:
 
 def read_bills(path: Path) -> list[Bill]:
     def day(text: str) -> date:
-        return datetime.strptime(text, "%m/%d/%Y").date()
+        month, day_, year = map(int, text.split("/"))
+        return date(year, month, day_)
 
     with path.open(newline="") as file:
         return [

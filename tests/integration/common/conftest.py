@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 import pytest
 
-from dunning_common.bus import Bus
+from dunning_common.bus import Bus, Publisher, Subscription
 from dunning_common.ids import new_id
 from dunning_common.kafka import KafkaBus
 from dunning_common.testing.bus import MemoryBus, PrefixedBus
@@ -14,13 +14,42 @@ from tests.conftest import Databases
 from tests.integration.common.world import World, open_world
 
 
+class ClosingBus:
+    """Closes at the end of a test whatever the test opened."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._opened: list[Publisher | Subscription] = []
+
+    async def publisher(self) -> Publisher:
+        self._opened.append(publisher := await self._bus.publisher())
+        return publisher
+
+    async def subscribe(
+        self, topics: Sequence[str], *, group: str, partitions: Collection[int]
+    ) -> Subscription:
+        subscription = await self._bus.subscribe(topics, group=group, partitions=partitions)
+        self._opened.append(subscription)
+        return subscription
+
+    async def ensure_topics(self, topics: Mapping[str, bool], *, partitions: int) -> int:
+        return await self._bus.ensure_topics(topics, partitions=partitions)
+
+    async def close(self) -> None:
+        for opened in self._opened:
+            await opened.close()
+
+
 @pytest.fixture(params=["memory", "kafka"])
-def bus(request: pytest.FixtureRequest) -> Bus:
+async def bus(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
     """An empty broker: in memory, or names of its own on the session's."""
-    if request.param == "memory":
-        return MemoryBus()
-    bootstrap = request.getfixturevalue("kafka_bootstrap")
-    return PrefixedBus(KafkaBus(bootstrap), f"t{new_id().hex}")
+    inner: Bus = MemoryBus()
+    if request.param == "kafka":
+        bootstrap = request.getfixturevalue("kafka_bootstrap")
+        inner = PrefixedBus(KafkaBus(bootstrap), f"t{new_id().hex}")
+    closing = ClosingBus(inner)
+    yield closing
+    await closing.close()
 
 
 @pytest.fixture

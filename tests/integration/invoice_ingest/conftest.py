@@ -1,11 +1,15 @@
-"""A ledger on a database of its own, called over HTTP in the same process."""
+"""A ledger called over HTTP in the same process: one database for all tests, a tenant for each.
+
+Row-level security keeps the tests apart, as it keeps tenants apart.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +32,8 @@ from invoice_ingest.handlers.ports import Desk
 from invoice_ingest.schema import SCHEMA
 from tests.conftest import Databases
 
+_numbers = itertools.count(1)
+
 NOW = datetime(2026, 3, 15, 23, 30, tzinfo=UTC)
 """In Paris it is the 16th already."""
 
@@ -40,7 +46,12 @@ TENANT: dict[str, Any] = {
     "legal": {
         "legal_name": "Atelier Dubois SARL",
         "form": "SARL",
-        "address": {"lines": ["1 rue de la Paix"], "postcode": "75002", "city": "Paris", "country": "FR"},
+        "address": {
+            "lines": ["1 rue de la Paix"],
+            "postcode": "75002",
+            "city": "Paris",
+            "country": "FR",
+        },
     },
     "bank": {"holder": "Atelier Dubois SARL", "iban": "FR7630006000011234567890189"},
     "email_from": "compta@dubois.example.com",
@@ -52,7 +63,12 @@ DEBTOR: dict[str, Any] = {
     "contacts": {
         "emails": ["compta@petit.example.com"],
         "phones": ["06 39 98 12 34"],
-        "address": {"lines": ["2 place du Marché"], "postcode": "69001", "city": "Lyon", "country": "FR"},
+        "address": {
+            "lines": ["2 place du Marché"],
+            "postcode": "69001",
+            "city": "Lyon",
+            "country": "FR",
+        },
     },
 }
 INVOICE: dict[str, Any] = {
@@ -87,36 +103,50 @@ class Tokens:
         )
 
 
-@dataclass
-class Ledger:
-    """The service and its clients; `tenant("acme")` speaks for one tenant."""
+@dataclass(kw_only=True)
+class House:
+    """The running service."""
 
     app: FastAPI
     db: Database
     desk: Desk
     tokens: Tokens
-    clients: list[httpx.AsyncClient]
 
-    def tenant(self, tenant: str, scopes: Sequence[str] = tuple(SCOPES)) -> httpx.AsyncClient:
+
+@dataclass(kw_only=True)
+class Ledger:
+    """The service as one test sees it; `name` is its tenant."""
+
+    house: House
+    name: str
+    clients: list[httpx.AsyncClient] = field(default_factory=list)
+
+    def client(
+        self, tenant: str | None = None, scopes: Sequence[str] = tuple(SCOPES)
+    ) -> httpx.AsyncClient:
+        """A client whose token speaks for the tenant (the test's own by default)."""
+        token = self.house.tokens.make(tenant or self.name, scopes)
         client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=self.app, raise_app_exceptions=False),
+            transport=httpx.ASGITransport(app=self.house.app, raise_app_exceptions=False),
             base_url="http://ledger",
-            headers={"authorization": f"Bearer {self.tokens.make(tenant, scopes)}"},
+            headers={"authorization": f"Bearer {token}"},
             timeout=60,
         )
         self.clients.append(client)
         return client
 
-    async def registered(self, tenant: str, **changes: Any) -> httpx.AsyncClient:
+    async def registered(self, tenant: str | None = None, **changes: Any) -> httpx.AsyncClient:
         """A client of a tenant that exists."""
-        client = self.tenant(tenant)
-        answer = await client.put(f"/v1/tenants/{tenant}", json=TENANT | changes)
+        client = self.client(tenant)
+        answer = await client.put(f"/v1/tenants/{tenant or self.name}", json=TENANT | changes)
         assert answer.status_code == 200, answer.text
         return client
 
     async def events(self, topic: str = "receivables.v1") -> list[tuple[Envelope, Payload]]:
-        """Everything in the outbox, in order of sequence."""
-        rows = await self.rows("SELECT envelope FROM outbox WHERE topic = $1 ORDER BY key, sequence", topic)
+        """Everything in the tenant's outbox, in order of sequence."""
+        rows = await self.rows(
+            "SELECT envelope FROM outbox WHERE topic = $1 ORDER BY key, sequence", topic
+        )
         envelopes = [Envelope.from_bytes(row["envelope"]) for row in rows]
         return [(envelope, parse_payload(envelope)) for envelope in envelopes]
 
@@ -124,7 +154,8 @@ class Ledger:
         return [envelope.type for envelope, _ in await self.events(topic)]
 
     async def rows(self, sql: str, *arguments: Any) -> list[Any]:
-        async with self.db.worker() as connection:
+        """Rows of the test's tenant."""
+        async with self.house.db.tenant(self.name) as connection:
             return list(await (await driver(connection)).fetch(sql, *arguments))
 
     async def money_is_conserved(self) -> None:
@@ -158,26 +189,38 @@ def tokens(scratch: Path) -> Tokens:
     return made
 
 
-@pytest.fixture
-async def ledger(databases: Databases, tokens: Tokens) -> AsyncIterator[Ledger]:
-    db = await databases.open(SCHEMA)
+@pytest.fixture(scope="session")
+async def house(_databases: Databases, tokens: Tokens) -> AsyncIterator[House]:
+    name = await _databases.clone(SCHEMA)
+    db = Database(
+        api_url=_databases.role_url(SCHEMA.api_role, name),
+        worker_url=_databases.role_url(SCHEMA.worker_role, name),
+        schema=SCHEMA.schema,
+        pool_size=10,
+    )
     bell = PermitBell(db)
     listening = asyncio.create_task(bell.run())
     desk = make_desk(db, master_key=vault.new_key(), bell=bell, clock=FixedClock())
     app = make_app(desk, verifier=Verifier.from_file(tokens.jwks), registry=CollectorRegistry())
-    made = Ledger(app=app, db=db, desk=desk, tokens=tokens, clients=[])
-    yield made
-    for client in made.clients:
-        await client.aclose()
+    yield House(app=app, db=db, desk=desk, tokens=tokens)
     listening.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await listening
+    await db.close()
+
+
+@pytest.fixture
+async def ledger(house: House) -> AsyncIterator[Ledger]:
+    made = Ledger(house=house, name=f"acme-{next(_numbers)}")
+    yield made
+    for client in made.clients:
+        await client.aclose()
 
 
 @pytest.fixture
 async def acme(ledger: Ledger) -> httpx.AsyncClient:
-    """A client of the tenant acme, which has the debtors d1 and d2."""
-    client = await ledger.registered("acme")
+    """A client of the test's tenant, which has the debtors d1 and d2."""
+    client = await ledger.registered()
     for debtor_id in ("d1", "d2"):
         answer = await client.put(f"/v1/debtors/{debtor_id}", json=DEBTOR)
         assert answer.status_code == 200, answer.text
@@ -187,7 +230,7 @@ async def acme(ledger: Ledger) -> httpx.AsyncClient:
 @pytest.fixture
 async def platform(ledger: Ledger) -> httpx.AsyncClient:
     """A client that acts for all tenants, as the other services do."""
-    return ledger.tenant(ANY_TENANT)
+    return ledger.client(ANY_TENANT)
 
 
 def ndjson(*items: Any) -> bytes:

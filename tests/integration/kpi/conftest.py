@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
+import httpx
 import pytest
+from pydantic import SecretStr
 
+from dunning_common.auth import make_key_pair, mint
 from dunning_common.consumer import Consumed
 from dunning_common.db import Database
+from dunning_common.service import Service
+from dunning_common.testing.bus import MemoryBus
 from kpi.adapters.sql_facts import SqlFactStore
 from kpi.adapters.sql_figures import SqlFigures
+from kpi.bootstrap import build
 from kpi.domain.snapshot import Snapshot
 from kpi.domain.tally import Tally
 from kpi.handlers.fold import Fold
 from kpi.schema import SCHEMA
+from kpi.settings import Settings
 from tests.conftest import Databases
 
 
@@ -51,3 +59,60 @@ class Books:
 @pytest.fixture
 async def books(databases: Databases) -> Books:
     return Books(await databases.open(SCHEMA), Fold(SqlFactStore))
+
+
+@dataclass
+class Running:
+    """A built service (its loops not started), a client to it, its bus and its books."""
+
+    service: Service
+    client: httpx.AsyncClient
+    bus: MemoryBus
+    books: Books
+    keys: Path
+
+    def bearer(self, tenant: str = "acme", *scopes: str) -> dict[str, str]:
+        token = mint(
+            self.keys,
+            subject="tester",
+            tenant=tenant,
+            scopes=frozenset(scopes or ("kpi:read",)),
+            now=datetime.now(UTC),
+            lifetime=timedelta(hours=1),
+        )
+        return {"Authorization": f"Bearer {token}"}
+
+
+class _Today:
+    """A clock that stands still."""
+
+    def now(self) -> datetime:
+        return datetime(2026, 3, 31, 22, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+async def running(databases: Databases, tmp_path: Path) -> AsyncIterator[Running]:
+    name = await databases.clone(SCHEMA)
+    keys, jwks = tmp_path / "key.pem", tmp_path / "jwks.json"
+    make_key_pair(keys, jwks)
+    settings = Settings(
+        api_database_url=SecretStr(databases.role_url(SCHEMA.api_role, name)),
+        worker_database_url=SecretStr(databases.role_url(SCHEMA.worker_role, name)),
+        public_url="http://kpi.test",
+        token_keys_file=jwks,
+        service_token=SecretStr("none"),
+        ingest_url="http://ingest.test",
+        engine_url="http://engine.test",
+        notifier_url="http://notifier.test",
+        kpi_url="http://kpi.test",
+        public_urls={"notifier": "https://messages.example.com/"},
+    )
+    bus = MemoryBus()
+    # No producer answers: the feeds must not be needed as long as the broker works.
+    silent = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(503)))
+    service = await build(settings, bus=bus, clock=_Today(), client=silent)
+    books = Books(await databases.open(SCHEMA, name), Fold(SqlFactStore))
+    transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://kpi.test") as client:
+        yield Running(service, client, bus, books, keys)
+    await service.close()

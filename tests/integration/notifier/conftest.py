@@ -16,7 +16,12 @@ from prometheus_client import CollectorRegistry
 from dunning_common.clock import SystemClock
 from dunning_common.consumer import Consumed
 from dunning_common.db import Database, driver
-from dunning_common.events.contacts import Contacts, ContactsChangedV1, DebtorErasedV1, PostalAddress
+from dunning_common.events.contacts import (
+    Contacts,
+    ContactsChangedV1,
+    DebtorErasedV1,
+    PostalAddress,
+)
 from dunning_common.events.dunning import (
     NoticeItem,
     NoticeMessage,
@@ -56,7 +61,9 @@ CONTACTS = Contacts(
     language="fr",
     emails=("compta@dupont.example",),
     phones=("+33 6 12 34 56 78",),
-    address=PostalAddress(lines=("1 rue de la Paix",), postcode="75002", city="Paris", country="FR"),
+    address=PostalAddress(
+        lines=("1 rue de la Paix",), postcode="75002", city="Paris", country="FR"
+    ),
 )
 
 
@@ -282,9 +289,7 @@ async def smtp(tmp_path: Path) -> AsyncIterator[FakeSmtp]:
 
 
 @pytest.fixture
-async def postman(
-    databases: Databases, smtp: FakeSmtp, tmp_path: Path
-) -> AsyncIterator[Postman]:
+async def postman(databases: Databases, smtp: FakeSmtp, tmp_path: Path) -> AsyncIterator[Postman]:
     db = await databases.open(SCHEMA)
     spool = tmp_path / "spool"
     channels: dict[str, Channel] = {

@@ -11,11 +11,11 @@ import pytest
 
 from dunning_common.events.contacts import Contacts
 from dunning_common.events.notifications import NoticeReturnedV1, NoticeSentV1
+from notifier.adapters.sql_rows import message_of
 from notifier.channels.smtp import SmtpChannel, SmtpServer
 from notifier.domain.outcome import RetryPolicy
 from notifier.handlers.send import Timing
 from notifier.handlers.write import open_content
-from notifier.adapters.sql_rows import message_of
 from notifier.testing import Mode
 from tests.integration.notifier.conftest import (
     CONTACTS,
@@ -105,7 +105,8 @@ async def test_a_channel_without_an_address_is_suppressed_and_blocks_no_other(
     postman: Postman,
 ) -> None:
     await postman.hear(
-        tenant_event(), postman.contacts(contacts=Contacts(name="X", language="fr", emails=("a@b.example",)))
+        tenant_event(),
+        postman.contacts(contacts=Contacts(name="X", language="fr", emails=("a@b.example",))),
     )
     await postman.hear(notice("n1", channels={"letter": ("i1",), "email": ("i1",)}))
 
@@ -195,7 +196,9 @@ async def test_a_mail_server_that_is_down_is_tried_again_later_and_given_up_in_t
 ) -> None:
     await postman.know()
     await postman.hear(notice("n1"))
-    postman.channels["email"] = SmtpChannel(SmtpServer(host="127.0.0.1", port=1, local_hostname="x"))
+    postman.channels["email"] = SmtpChannel(
+        SmtpServer(host="127.0.0.1", port=1, local_hostname="x")
+    )
 
     await postman.sender(retry=RetryPolicy(base_s=60.0)).send_due()
     waiting = await postman.message()
@@ -260,7 +263,14 @@ async def test_a_kill_at_any_point_sends_at_most_once_and_loses_nothing(
 
 @pytest.mark.parametrize(
     "point",
-    ["after_render", "after_sending", "after_permit", "before_bytes", "after_bytes", "before_record"],
+    [
+        "after_render",
+        "after_sending",
+        "after_permit",
+        "before_bytes",
+        "after_bytes",
+        "before_record",
+    ],
 )
 async def test_a_letter_survives_a_kill_at_any_point_and_is_posted_exactly_once(
     postman: Postman, point: str
@@ -527,7 +537,9 @@ async def test_a_wrong_key_fails_instead_of_sending_garbage(postman: Postman) ->
 
 async def test_a_fully_revoked_notice_is_suppressed(postman: Postman) -> None:
     await postman.know()
-    await postman.hear(notice("n1", invoices=("i1", "i2")), revoked("n1", "i1"), revoked("n1", "i2"))
+    await postman.hear(
+        notice("n1", invoices=("i1", "i2")), revoked("n1", "i1"), revoked("n1", "i2")
+    )
 
     await postman.send_all()
 
@@ -566,7 +578,9 @@ async def test_a_revocation_during_the_sending_counts_when_the_message_comes_bac
             return await super().send(parcel, deadline)
 
     port = postman.smtp.port
-    postman.channels["email"] = Revoking(SmtpServer(host="127.0.0.1", port=port, local_hostname="x"))
+    postman.channels["email"] = Revoking(
+        SmtpServer(host="127.0.0.1", port=port, local_hostname="x")
+    )
     await postman.send_all()
 
     row = await postman.message()

@@ -31,6 +31,7 @@ PASSING = [
     asyncpg.QueryCanceledError("statement timeout"),
     asyncpg.ReadOnlySQLTransactionError("a standby"),
     asyncpg.InterfaceError("connection is closed"),
+    asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress"),
 ]
 POISON = [
     asyncpg.UniqueViolationError("twice"),

@@ -88,9 +88,19 @@ class TestTheLadder:
         assert verdict(early, now=paris("2026-05-02T09:00")).at == paris("2026-05-21T08:00")
 
     def test_a_pre_due_level_sets_no_spacing(self):
-        reminded = served(("courtesy", "2026-05-06"))  # the due date was moved back afterwards
+        levels = (FRANCE.levels[0], replace(FRANCE.levels[1], gap_days=20), *FRANCE.levels[2:])
+        policy = replace(FRANCE, version=2, levels=levels)
+        reminded = replace(served(("courtesy", "2026-04-27")), policy_version=2)
 
-        assert judged(reminded, now=paris("2026-05-07T08:00")).notice is not None
+        assert verdict(reminded, policy=policy, now=paris("2026-05-01")).at == paris(
+            "2026-05-07T08:00"
+        )
+
+    def test_a_lapsed_level_sets_no_spacing_under_another_policy_either(self):
+        # What lapsed before the due date under the French policy is level 1 of the German ladder.
+        moved = case(policy_id="germany-b2b").lapsed(1, "courtesy", date(2026, 5, 12))
+
+        assert verdict(moved, now=paris("2026-05-13")).at == paris("2026-05-15T08:00")
 
     def test_grace_days_keep_early_levels_back(self):
         policy = replace(FRANCE, version=7, grace_days=10)
@@ -236,6 +246,13 @@ class TestPaymentsAndOtherFacts:
         assert [(c.invoice_id, c.reason) for c in decision.closings] == [("i1", status)]
         assert decision.next_action_at is None
         assert not judged(applied(settled, decision), now=paris("2026-05-08")).has_effects
+
+    def test_a_closing_for_another_reason_is_announced_too(self):
+        paid = case(status="paid", open_minor=0, closed="paid")
+
+        assert not judged(paid, now=paris("2026-05-08")).closings
+        corrected = judged(replace(paid, status="cancelled"), now=paris("2026-05-08"))
+        assert [closing.reason for closing in corrected.closings] == ["cancelled"]
 
     def test_an_open_invoice_that_owes_nothing_counts_as_paid(self):
         assert (
@@ -413,13 +430,15 @@ class TestFailedTries:
         assert decision.notice.notice_id not in ids
 
     def test_a_blocked_courtesy_gives_way_after_the_due_date(self):
-        stuck = case(failures=3, tries=3, last_failure_on=date(2026, 4, 28))
+        stuck = case(
+            due_on=date(2026, 4, 28), failures=3, tries=3, last_failure_on=date(2026, 4, 27)
+        )
 
-        blocked = judged(stuck, now=paris("2026-04-28T09:00"))
+        blocked = judged(stuck, now=paris("2026-04-27T09:00"))
         later = judged(stuck, now=blocked.next_action_at)
 
         assert blocked.verdicts[0].state == "blocked"
-        assert blocked.next_action_at == paris("2026-05-04T08:00")  # 1 May is a holiday
+        assert blocked.next_action_at == paris("2026-04-29T08:00")
         assert [lapse.level for lapse in later.lapses] == ["courtesy"]
         assert later.verdicts[0].state == "scheduled"
 

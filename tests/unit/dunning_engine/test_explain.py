@@ -79,6 +79,19 @@ def test_why_it_was_sent_can_be_told_from_the_record_alone():
     assert from_record == explain_verdict(decision.verdicts[0], "EUR", "Europe/Paris")
 
 
+def test_recorded_moments_are_told_in_the_debtors_zone():
+    debtor = account(holds=(hold(until=paris("2026-05-20")),))
+    decision = judged(case(), now=paris("2026-04-02"), debtor=debtor)
+    record = make_record(debtor, [case()], POLICIES, CALENDARS["FR"], RATES, decision)
+
+    words = explain_verdict(recorded_verdict(record, "i1"), "EUR", "Europe/Paris")
+
+    assert words[-2:] == (
+        "A hold stops reminders until 2026-05-20 00:00 (Europe/Paris).",
+        "Level 1 (courtesy) is held back. It can go out on 2026-05-20 08:00 (Europe/Paris).",
+    )
+
+
 def test_a_hold_is_an_obstacle_with_its_reason_and_end():
     debtor = account(holds=(hold(reason="asked for time", until=paris("2026-05-20")),))
 

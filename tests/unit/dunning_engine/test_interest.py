@@ -273,6 +273,12 @@ class TestTheBook:
             lambda year, half: date(year - 1, 12, 31) if half == 1 else date(year, 6, 30),
         )
 
+    def test_a_year_of_another_century_is_never_taken_for_one_of_this(self):
+        assert half_year_of(date(2026, 7, 1)) == "26H2"
+        assert half_year_of(date(1926, 6, 30)) == "1926H1"
+        with pytest.raises(MissingRateError, match="1915H1"):
+            interest("FR", 1000, "1915-03-01", "1915-03-02")
+
     def test_an_extract_holds_only_what_was_asked_for(self):
         part = RATES.extract(["boe", "unknown"], date(2025, 12, 31), date(2026, 1, 1))
 

@@ -195,6 +195,22 @@ class TestCharges:
 
         assert decision.notice.items[0].charges == ()
 
+    def test_a_level_may_charge_the_fixed_sum_alone(self):
+        levels = tuple(
+            replace(level, charges=level.charges & {"compensation"}) for level in FRANCE.levels
+        )
+        policy = replace(FRANCE, version=2, levels=levels)
+
+        item = judged(replace(FORMAL, policy_version=2), now=NOW, policy=policy).notice.items[0]
+
+        assert [charge.kind for charge in item.charges] == ["compensation"]
+
+    def test_a_level_without_a_template_cannot_send(self):
+        policy = replace(FRANCE, version=2, levels=(replace(FRANCE.levels[1], template=None),))
+
+        with pytest.raises(ValueError, match="has no template"):
+            judged(case(policy_version=2), now=NOW, policy=policy)
+
     def test_interest_that_rounds_to_nothing_is_no_charge(self):
         decision = judged(replace(FORMAL, open_minor=1), now=NOW)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from copy import deepcopy
 from datetime import time
 
@@ -239,6 +240,13 @@ class TestYaml:
             "line 7, column 16",
         ]
 
+    def test_what_is_missing_is_reported_where_it_belongs(self):
+        text = YAML.replace("{opens: 09:00, closes: 17:00}", "{closes: 07:00}")
+
+        assert yaml_problems(text) == [
+            "line 3, column 1: calendar.opens: opens at 08:00; must be before 07:00"
+        ]
+
     def test_a_key_that_stands_twice_is_refused(self):
         assert yaml_problems(YAML + "    template: formal_notice\n") == [
             "line 9, column 5: levels[0].template: 'template' stands here twice; keep one of them"
@@ -294,12 +302,12 @@ def test_a_wrong_value_anywhere_is_a_problem_and_never_a_crash(value, data):
         place = inner
     place[key] = value
 
-    try:
+    with suppress(PolicyTextError):
+        parse_policy(json.dumps(document), policy_id="ours", version=3)
+    with suppress(PolicyInvalidError):
         policy = read(document)
-    except PolicyInvalidError:
-        return
-    assert read(to_document(policy)) == policy
-    jsonschema_rs.validate(policy_schema(), to_document(policy))
+        assert read(to_document(policy)) == policy
+        jsonschema_rs.validate(policy_schema(), to_document(policy))
 
 
 class TestBuiltIn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -117,7 +118,7 @@ async def test_in_the_end_the_balance_is_what_the_ledger_holds(story: Story) -> 
 def test_settlements_do_not_overlap_and_none_ends_before_it_begins(story: Story) -> None:
     for versions in by_invoice(story).values():
         _, settlements = walk(versions)
-        for before, after in zip(settlements, settlements[1:], strict=False):
+        for before, after in pairwise(settlements):
             assert before.undone_on <= after.settled_on
         assert all(each.settled_on < each.undone_on for each in settlements)
 

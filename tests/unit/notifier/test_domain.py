@@ -117,7 +117,9 @@ def test_a_message_that_was_never_tried_cannot_be_proved_sent() -> None:
     delivered = [Report(stage=Stage.DELIVERED)]
 
     for state in (State.PLANNED, State.SUPPRESSED, State.RETURNED):
-        assert learn(state, Stage.NONE, attempts=0, reports=delivered) == Knowledge(stage=Stage.NONE)
+        assert learn(state, Stage.NONE, attempts=0, reports=delivered) == Knowledge(
+            stage=Stage.NONE
+        )
 
 
 def test_a_text_is_billed_by_its_alphabet() -> None:

@@ -47,7 +47,13 @@ def placed_on_first_page(pdf: bytes) -> list[Placed]:
         if text.strip():
             x = tm[4] * cm[0] + tm[5] * cm[2] + cm[4]
             y = tm[4] * cm[1] + tm[5] * cm[3] + cm[5]
-            found.append(Placed(text.strip(), x / POINTS_PER_MM, (height - y) / POINTS_PER_MM))
+            found.append(
+                Placed(
+                    text.replace("\u200b", "").strip(),
+                    x / POINTS_PER_MM,
+                    (height - y) / POINTS_PER_MM,
+                )
+            )
 
     page.extract_text(visitor_text=visit)
     return found

@@ -35,7 +35,7 @@ HOSTILE = (
     "شركة النور للتجارة",
     "Dupont \u202egnp.exe\u202c \x00\x07\r\nBcc: x@example.org",
     "Café 😀 ☃ 👩‍👩‍👧‍👦 ✓",
-    "#import \"x\"; #read(\"/etc/passwd\") $x^2$ @label <tag> \\",
+    '#import "x"; #read("/etc/passwd") $x^2$ @label <tag> \\',
     "Z̷̡͔̗a̵l̶g̴o̶" * 5,
     "W" * 290,
 )
@@ -133,9 +133,7 @@ def test_a_letter_names_every_invoice_the_account_and_the_reference(
 
 @pytest.mark.parametrize("channel", ["email", "sms", "letter"])
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_two_currencies_are_never_added_up(
-    renderer: Renderer, language: str, channel: str
-) -> None:
+def test_two_currencies_are_never_added_up(renderer: Renderer, language: str, channel: str) -> None:
     request = sample_request(
         "second_reminder",
         channel,  # type: ignore[arg-type]
@@ -242,14 +240,11 @@ def test_a_gentle_message_threatens_nothing(
 ) -> None:
     threats = (
         r"pénalit|indemnit|mise en demeure|justice|procédure|intérêt|penalt|interest|compensation|court"
-        r"|legal action|Zinsen|Pauschale|Inkasso|gericht|Verzug\b|40[.,]00"
+        r"|legal action|Zinsen|Pauschale|Inkasso|gerichtlich|Verzug\b|40[.,]00"
     )
     rendered = renderer.render(sample_request(family, channel, language, invoices=2))  # type: ignore[arg-type]
 
-    text = words(rendered)
-    if channel == "letter":  # the column of days late is called Verzug (Tage)
-        text = text.replace("Verzug (Tage)", "")
-    assert not re.search(threats, text, re.IGNORECASE), text
+    assert not re.search(threats, words(rendered), re.IGNORECASE)
 
 
 @pytest.mark.parametrize("channel", ["email", "letter"])
@@ -314,7 +309,9 @@ def test_the_german_final_demand_names_the_law_and_the_register(renderer: Render
 
 def test_the_british_letter_before_action_gives_fourteen_days(renderer: Renderer) -> None:
     for dated in (True, False):
-        request = sample_request("letter_before_action", "registered_letter", "en", with_deadline=dated)
+        request = sample_request(
+            "letter_before_action", "registered_letter", "en", with_deadline=dated
+        )
         text = words(renderer.render(request))
 
         for part in (
@@ -340,15 +337,17 @@ def test_without_charges_no_interest_and_no_fixed_sum_is_spoken_of(
 
     text = words(renderer.render(request))
 
-    assert not re.search(r"40[.,]00|441-10|441-5|288|forfaitaire|fixed compensation|pauschale", text)
+    assert not re.search(
+        r"40[.,]00|441-10|441-5|288|forfaitaire|fixed compensation|pauschale", text
+    )
 
 
 @pytest.mark.parametrize(
     ("policy", "debtor", "creditor", "law"),
     [
         ("france-b2b", "DE", "DE", "L. 441-10"),
-        ("germany-b2b", "FR", "FR", "§ 288 BGB"),
-        ("our-own", "DE", "FR", "§ 288 BGB"),
+        ("germany-b2b", "FR", "FR", "§ 288 du Code civil allemand"),
+        ("our-own", "DE", "FR", "§ 288 du Code civil allemand"),
         ("our-own", "GB", "FR", "Late Payment"),
         ("our-own", "ES", "FR", "taux légal applicable"),
         ("our-own", None, "FR", "L. 441-10"),

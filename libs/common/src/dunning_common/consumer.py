@@ -38,8 +38,6 @@ _BACKOFF_MAX_S = 5.0
 _HEAL_RETRY_S = 2.0
 # Without the broker the comparer is the only way for events: then it looks this often.
 _OUTAGE_COMPARE_S = 2.0
-# What moved less than this ago may still be on its way through the broker.
-_SETTLED_S = 5.0
 
 
 class Consumer:
@@ -58,6 +56,7 @@ class Consumer:
         watchdog_s: float = 60.0,
         registry: prometheus_client.CollectorRegistry,
         batch_size: int = 1_000,
+        settled_s: float = 5.0,
         exit_process: ExitProcess = os._exit,
     ) -> None:
         """Make a consumer; one per service, because positions are per service.
@@ -73,6 +72,8 @@ class Consumer:
             watchdog_s: longest silence of the loops, and so the longest a batch may take.
             registry: takes the metrics.
             batch_size: most events in one transaction.
+            settled_s: what moved less than so many seconds ago may still be on its way through the
+                broker; comparisons leave it out.
             exit_process: how the watchdog ends the process.
         """
         self._name = name
@@ -81,6 +82,7 @@ class Consumer:
         self._feeds = feeds
         self._anti_entropy_s = anti_entropy_s
         self._batch_size = batch_size
+        self._settled_s = settled_s
         self._watchdog = Watchdog(f"{name}-consumer", limit_s=watchdog_s, exit_process=exit_process)
         self._leases = Leases(db, group=name)
         self._inbox = Inbox(db=db, apply=apply, registry=registry)
@@ -286,7 +288,7 @@ class Consumer:
             await asyncio.sleep(min(left, _OUTAGE_COMPARE_S))
             if not self._connected:
                 return 0.0
-        return _SETTLED_S
+        return self._settled_s
 
     async def _pause(self, seconds: float) -> None:
         self._watchdog.beat()

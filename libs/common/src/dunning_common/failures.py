@@ -44,6 +44,8 @@ def _is_transient(error: BaseException) -> bool:
     match error:
         case sqlalchemy.exc.DBAPIError():
             return error.connection_invalidated
+        case asyncpg.InternalClientError():
+            return True  # a connection that was cut at the wrong moment leaves its client confused
         case asyncpg.InterfaceError():
             return not isinstance(error, ValueError)  # a value that PostgreSQL's type cannot hold
         case OSError():

@@ -12,7 +12,7 @@ _NAMESPACE = uuid.UUID("6f2c7c0e-6f0a-5d6c-9a53-3f4d3a0d5b11")
 
 def new_id() -> uuid.UUID:
     """A UUIDv7: unique, and sorted by the time it was made."""
-    return uuid.UUID(str(uuid_utils.uuid7()))
+    return uuid.UUID(int=uuid_utils.uuid7().int)
 
 
 def name_id(*parts: str) -> uuid.UUID:

@@ -1,4 +1,4 @@
-"""Logs, traces and metrics of a service: structlog with static event names, OpenTelemetry, Prometheus.
+"""Logs and traces of a service: structlog with static event names, OpenTelemetry.
 
 Never logs personal data or tokens: ids and hashes only.
 """
@@ -13,14 +13,24 @@ from typing import Any
 import structlog
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 
-_SECRET = re.compile(r"(token|secret|password|authorization|cookie|email|phone|name|address)$", re.I)
+# Without local variables: they hold names, addresses and keys.
+_TRACEBACKS = ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+_SECRET = re.compile(
+    r"(token|secret|password|authorization|cookie|email|phone|name|address)$", re.IGNORECASE
+)
 
 
 def configure_logging(*, json: bool, level: str) -> None:
     """Set up structlog for the process; call once, in an entry point."""
     renderer: Any = (
-        structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer()
+        if json
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     )
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -30,7 +40,7 @@ def configure_logging(*, json: bool, level: str) -> None:
         _add_trace,
     ]
     if json:
-        processors.append(structlog.processors.dict_tracebacks)
+        processors.append(_TRACEBACKS)
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(

@@ -40,13 +40,13 @@ def unseal(key: bytes, sealed: bytes, *, context: str) -> bytes:
     """
     try:
         return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode())
-    except InvalidTag:
+    except (InvalidTag, ValueError):  # the second: a key or a nonce of the wrong length
         raise VaultError("the cipher text does not open with this key and context") from None
 
 
 def seal_contacts(key: bytes, contacts: Contacts, *, tenant: str, debtor_id: str) -> str:
     """Contacts as base64 cipher text for `ContactsChangedV1`."""
-    sealed = seal(key, contacts.model_dump_json().encode(), context=f"{tenant}|{debtor_id}")
+    sealed = seal(key, contacts.model_dump_json().encode(), context=_context(tenant, debtor_id))
     return base64.b64encode(sealed).decode()
 
 
@@ -54,7 +54,15 @@ def open_contacts(key: bytes, ciphertext: str, *, tenant: str, debtor_id: str) -
     """The contacts inside a `ContactsChangedV1`.
 
     Raises:
-        VaultError: wrong key, tenant or debtor.
+        VaultError: wrong key, tenant or debtor, or not a cipher text at all.
     """
-    sealed = base64.b64decode(ciphertext)
-    return Contacts.model_validate_json(unseal(key, sealed, context=f"{tenant}|{debtor_id}"))
+    try:
+        sealed = base64.b64decode(ciphertext, validate=True)
+    except ValueError:
+        raise VaultError("the cipher text is not base64") from None
+    return Contacts.model_validate_json(unseal(key, sealed, context=_context(tenant, debtor_id)))
+
+
+def _context(tenant: str, debtor_id: str) -> str:
+    """Both names with the border between them, so that moving the border does not open it."""
+    return f"{len(tenant)}|{tenant}|{debtor_id}"

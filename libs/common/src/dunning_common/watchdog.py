@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from typing import Self
 
 import structlog
 
@@ -33,19 +34,19 @@ class Watchdog:
         self._exit = exit_process
         self._silent_checks = 0
         self._over = threading.Event()
-        self._thread: threading.Thread | None = None
+        self.thread: threading.Thread | None = None
 
     def beat(self) -> None:
         """The loop got round."""
         self._silent_checks = 0
 
-    def __enter__(self) -> Watchdog:
+    def __enter__(self) -> Self:
         self._over.clear()
         self.beat()
-        self._thread = threading.Thread(
+        self.thread = threading.Thread(
             target=self._watch, name=f"watchdog-{self._name}", daemon=True
         )
-        self._thread.start()
+        self.thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:

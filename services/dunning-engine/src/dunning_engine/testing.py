@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, Self
@@ -17,6 +17,7 @@ from uuid import UUID
 
 from prometheus_client import CollectorRegistry
 
+from dunning_common import outbox
 from dunning_common.consumer import Consumed
 from dunning_common.db import Database, driver
 from dunning_common.events import notifications as news
@@ -27,7 +28,7 @@ from dunning_common.events.envelope import Envelope, Payload
 from dunning_common.events.registry import parse_payload
 from dunning_common.events.tenants import BankDetails, LegalIdentity, TenantRegisteredV1
 from dunning_common.ids import account_key, name_id
-from dunning_engine.adapters.pg_signals import Signals
+from dunning_engine.adapters.pg_signals import Signals, wait_for
 from dunning_engine.adapters.public_law import PublicLaw
 from dunning_engine.adapters.sql_stores import StoreRoom
 from dunning_engine.bootstrap import recorder
@@ -139,6 +140,18 @@ class Ledger:
         event = ledger.InvoiceAmendedV1(invoice=state, effective_on=on)
         return self._about(event, state.debtor_id, invoice_id)
 
+    def charged(self, charge_id: UUID, invoice_id: str = "i1") -> Envelope:
+        """The ledger booked a charge."""
+        state = self._moved(invoice_id)
+        event = ledger.ChargePostedV1(
+            invoice=state,
+            effective_on=state.issued_on,
+            charge_id=str(charge_id),
+            kind="interest",
+            amount_minor=1,
+        )
+        return self._about(event, state.debtor_id, invoice_id)
+
     def cancelled(self, invoice_id: str = "i1", *, on: date) -> Envelope:
         """A cancellation."""
         state = self._moved(invoice_id, open_minor=0, status="cancelled", settled_on=on)
@@ -214,6 +227,7 @@ _NEW_EVENTS = """
 SELECT position, envelope, txid < pg_snapshot_xmin(pg_current_snapshot()) AS ended FROM outbox
 WHERE position > $1 AND topic = 'dunning.v1' ORDER BY position
 """
+HandOver = Callable[..., Awaitable[None]]
 Chooser = Callable[[Envelope, NoticeMessage], Outcome]
 
 
@@ -225,6 +239,7 @@ class Postman:
     choose: Chooser = lambda _request, _message: "sent"
     seen: set[UUID] = field(default_factory=set)
     read_until: int = 0
+    hand_over: HandOver | None = None
     letters: list[Envelope] = field(default_factory=list)
 
     async def deliver(self) -> int:
@@ -239,7 +254,7 @@ class Postman:
                 outcome = self.choose(request, message)
                 if outcome != "silence":
                     answers.append(answer(request, message, outcome))
-        await self.bench.feed(*answers)
+        await (self.hand_over or self.bench.feed)(*answers)
         return len(requests)
 
     async def _new(self) -> list[Envelope]:
@@ -251,10 +266,18 @@ class Postman:
         return [e for e in envelopes if e.type == NoticeRequestedV1.__name__]
 
     async def run(self) -> None:
-        """Deliver until cancelled."""
-        while True:
-            if not await self.deliver():
-                await asyncio.sleep(0.002)
+        """Deliver until cancelled, whenever something was written into the outbox."""
+        written = asyncio.Event()
+        connection = await self.bench.db.listen_connection()
+        try:
+            channel = f"{outbox.CHANNEL}_{self.bench.db.schema}"
+            await connection.add_listener(channel, lambda *_: written.set())
+            while True:
+                written.clear()
+                if not await self.deliver():
+                    await wait_for(written, 0.5)
+        finally:
+            await connection.close()
 
 
 class Bench:
@@ -369,7 +392,8 @@ class Running:
 
 async def _stop(task: asyncio.Task[None]) -> None:
     task.cancel()
-    await asyncio.wait([task])
+    with suppress(asyncio.CancelledError):
+        await task  # a fake that died must not go unnoticed
 
 
 def quiet_settings(**changes: Any) -> Settings:

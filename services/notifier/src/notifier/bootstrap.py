@@ -36,6 +36,7 @@ from notifier.content.render import Renderer
 from notifier.domain.outcome import RetryPolicy
 from notifier.entrypoints.api import message_routes
 from notifier.entrypoints.loops import listen, turn
+from notifier.entrypoints.templates import template_routes
 from notifier.entrypoints.webhooks import webhook_routes
 from notifier.handlers.record_events import TOPICS, RecordEvents
 from notifier.handlers.resolve import Resolver
@@ -84,7 +85,8 @@ async def build(
     peers = httpx.AsyncClient(limits=httpx.Limits(max_connections=50))
     ledger = ledger or _ledger(settings, peers)
     channels = make_channels(settings)
-    writer = ThreadWriter(Scribe(Renderer(), channels), threads=settings.writer_threads)
+    renderer = await asyncio.to_thread(Renderer)
+    writer = ThreadWriter(Scribe(renderer, channels), threads=settings.writer_threads)
     settler = Settler(SqlMessages(), currency=settings.cost_currency, registry=registry)
     consumer = Consumer(
         name="notifier",
@@ -148,6 +150,7 @@ async def build(
             clock=clock,
         )
     )
+    app.include_router(template_routes(renderer))
     app.include_router(feed_router(db, consumer))
 
     async def close() -> None:

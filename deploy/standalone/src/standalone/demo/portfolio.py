@@ -237,9 +237,8 @@ def _business(
             "amount": str(amount),
         }
         yield on, "invoices", invoice
-        for share, days in _settlement(numbers, debtor.habit):
+        for part, days in _settlement(numbers, debtor.habit, amount):
             paid_on = _workday(max(on, due_on + timedelta(days=days)))
-            part = (amount * share).quantize(_CENT)
             payments += 1
             yield (
                 (paid_on, "credit-notes", _credit_note(invoice, payments, part, paid_on))
@@ -253,9 +252,8 @@ def _amount(numbers: random.Random, debtor: Debtor) -> Decimal:
     return Decimal(str(round(typical * numbers.lognormvariate(0, 0.7) + 25, 2))).quantize(_CENT)
 
 
-def _settlement(numbers: random.Random, habit: Habit) -> list[tuple[Decimal, int]]:
-    """Shares of the amount, and how many days after the due date each arrives."""
-    whole = Decimal(1)
+def _settlement(numbers: random.Random, habit: Habit, whole: Decimal) -> list[tuple[Decimal, int]]:
+    """The parts in which an amount is settled, and how many days after the due date each comes."""
     match habit:
         case Habit.PROMPT:
             parts = [(whole, numbers.randint(-6, 2))]
@@ -264,12 +262,13 @@ def _settlement(numbers: random.Random, habit: Habit) -> list[tuple[Decimal, int
         case Habit.WEEKS_LATE:
             parts = [(whole, numbers.randint(14, 50))]
         case Habit.IN_PARTS:
-            first = Decimal(numbers.choice(("0.3", "0.5", "0.6")))
+            first = (whole * Decimal(numbers.choice(("0.3", "0.5", "0.6")))).quantize(_CENT)
             parts = [(first, numbers.randint(0, 12)), (whole - first, numbers.randint(16, 45))]
         case Habit.DISPUTES if numbers.random() < 0.7:
             parts = [(whole, numbers.randint(0, 10))]
         case Habit.DISPUTES:  # settled for less: the rest comes as a credit note
-            parts = [(Decimal("0.8"), numbers.randint(20, 35)), (Decimal("0.2"), 45)]
+            waived = (whole * Decimal("0.2")).quantize(_CENT)
+            parts = [(whole - waived, numbers.randint(20, 35)), (waived, 45)]
         case Habit.NEVER:
             parts = []
     return parts

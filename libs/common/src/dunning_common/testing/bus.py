@@ -19,8 +19,9 @@ Partition = tuple[str, int]
 class MemoryBus:
     """A `Bus`.
 
-    `down`: every call fails. `wipe()`: forgets all, as a lost broker does. `lose`: (topic, key) pairs
-    whose records are acknowledged and dropped. `repeat`: how often each record is stored.
+    `down`: every call fails. `wipe()`: forgets all, as a lost broker does. `deafen()`: subscriptions
+    that exist now never get anything again, and do not know it. `lose`: (topic, key) pairs whose
+    records are acknowledged and dropped. `repeat`: how often each record is stored.
     """
 
     def __init__(self) -> None:
@@ -32,6 +33,7 @@ class MemoryBus:
         self.logs: defaultdict[Partition, list[Received]] = defaultdict(list)
         self.committed: dict[tuple[str, str, int], int] = {}
         self.age = 0
+        self.hearing = 0
         self._news = asyncio.Event()
 
     async def publisher(self) -> Publisher:
@@ -59,6 +61,10 @@ class MemoryBus:
         self.logs.clear()
         self.partitions.clear()
         self.committed.clear()
+
+    def deafen(self) -> None:
+        """Break the present subscriptions silently, as a client does that never rejoins."""
+        self.hearing += 1
 
     def check(self) -> None:
         """Raise when the broker is down."""
@@ -105,6 +111,7 @@ class _MemorySubscription:
         self._bus = bus
         self._group = group
         self._age = bus.age
+        self._hearing = bus.hearing
         self._closed = False
         self._positions = {
             place: bus.committed.get((group, *place), 0) for place in assigned
@@ -136,6 +143,8 @@ class _MemorySubscription:
 
     def _take(self, max_records: int) -> list[Received]:
         found: list[Received] = []
+        if self._hearing != self._bus.hearing:
+            return found
         for place, start in self._positions.items():
             part = self._bus.logs[place][start : start + max_records - len(found)]
             self._positions[place] = start + len(part)

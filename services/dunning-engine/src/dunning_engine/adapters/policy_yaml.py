@@ -73,11 +73,11 @@ def parse_policy(text: str | bytes, *, policy_id: str, version: int) -> Policy:
 
 
 def _placed(problem: PolicyProblem, places: Mapping[Path, _Mark]) -> TextProblem:
-    """The nearest place that exists in the text: a missing key is reported where it should be."""
+    """The nearest place that exists in the text: what is missing is reported where it belongs."""
     path = problem.path
-    while path not in places and path:
+    while path not in places:
         path = path[:-1]
-    return _problem(problem.message, places.get(path), problem.path)
+    return _problem(problem.message, places[path], problem.path)
 
 
 def _decode(text: str | bytes) -> str:

@@ -15,27 +15,32 @@ from dunning_engine.domain.rates import RateBook
 RATE_FILES = ("de.yaml", "fr.yaml", "gb.yaml")
 
 
-@cache
-def load_rates() -> RateBook:
-    """The rate book of all rate files.
-
-    Raises:
-        RateFileError: a series names no source, or a figure is not a quoted decimal.
-    """
-    book: dict[str, dict[str, Decimal]] = {}
-    for name in RATE_FILES:
-        text = (files("dunning_engine") / "rates" / name).read_text("utf-8")
-        for series in yaml.safe_load(text)["series"]:
-            book[series["name"]] = _figures(series, name)
-    return RateBook(book)
-
-
 class RateFileError(ValueError):
     """A rate file that cannot be trusted; the message says where and why."""
 
 
-def _figures(series: dict[str, Any], name: str) -> dict[str, Decimal]:
-    place = f"{name}: series {series['name']}"
+@cache
+def load_rates() -> RateBook:
+    """The rate book of all rate files."""
+    book: dict[str, dict[str, Decimal]] = {}
+    for name in RATE_FILES:
+        book |= read_rates((files("dunning_engine") / "rates" / name).read_text("utf-8"), name)
+    return RateBook(book)
+
+
+def read_rates(text: str, name: str) -> dict[str, dict[str, Decimal]]:
+    """The figures of a rate file by series and half-year; `name` is for messages only.
+
+    Raises:
+        RateFileError: a series names no source, or a figure is not a quoted decimal.
+    """
+    return {
+        series["name"]: _figures(series, f"{name}: series {series['name']}")
+        for series in yaml.safe_load(text)["series"]
+    }
+
+
+def _figures(series: dict[str, Any], place: str) -> dict[str, Decimal]:
     if not series.get("source") or not isinstance(series.get("checked_on"), date):
         raise RateFileError(f"{place} needs a 'source' and a 'checked_on' date")
     figures = {}

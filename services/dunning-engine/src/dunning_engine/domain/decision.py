@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from typing import Any
 from uuid import UUID
 
 from dunning_common.ids import name_id
@@ -70,13 +71,13 @@ def decide(
         ValueError: `now` has no time zone.
     """
     situation = _situation(account, policies, now, calendar, rates)
-    rulings = [judge(case, situation) for case in sorted(cases, key=lambda case: case.invoice_id)]
+    cases = sorted(cases, key=lambda case: case.invoice_id)
+    rulings = [judge(case, situation) for case in cases]
     items = [ruling.item for ruling in rulings if ruling.item]
-    ends = [hold.until for hold in account.holds if hold.until and hold.until > situation.now]
+    ends = [(hold.until, hold.hold_id) for hold in account.holds if hold.until]
+    holds_ended = tuple(sorted(hold_id for end, hold_id in ends if end <= situation.now))
     wakes = [ruling.verdict.at for ruling in rulings if ruling.verdict.at]
-    holds_ended = tuple(
-        sorted(hold.hold_id for hold in account.holds if hold.until and hold.until <= situation.now)
-    )
+    wakes += [end for end, _ in ends if end > situation.now]
     return Decision(
         decision_id=_decision_id(situation, rulings, cases, holds_ended),
         decided_at=situation.now,
@@ -89,7 +90,7 @@ def decide(
         revocations=tuple(ruling.revocation for ruling in rulings if ruling.revocation),
         holds_ended=holds_ended,
         verdicts=tuple(ruling.verdict for ruling in rulings),
-        next_action_at=min(wakes + ends, default=None),
+        next_action_at=min(wakes, default=None),
     )
 
 
@@ -99,15 +100,21 @@ def judge(case: Case, situation: Situation) -> Ruling:
         return _ruling(case, "closed", reason="handed_over")
     if reason := case.settled:
         news = None if case.closed == reason else Closing(invoice_id=case.invoice_id, reason=reason)
-        ruling = _ruling(case, "closed", reason=reason, trace=(step("settled", reason=reason),))
-        return replace(ruling, closing=news, revocation=_revocation(case, reason))
+        return _ruling(
+            case,
+            "closed",
+            reason=reason,
+            trace=(step("settled", reason=reason),),
+            closing=news,
+            revocation=_revocation(case, reason),
+        )
     hold = _hold_at(situation.now, case, situation)
     policy = situation.policies.get(case.policy_key)
     if case.in_flight:
         flight = step("in_flight", notice_id=str(case.in_flight.notice_id))
         level = policy.level(case.in_flight.level_no) if policy else None
-        ruling = _ruling(case, "in_flight", level, trace=(flight,))
-        ruling = replace(ruling, revocation=_revocation(case, "held") if hold else None)
+        revocation = _revocation(case, "held") if hold else None
+        ruling = _ruling(case, "in_flight", level, trace=(flight,), revocation=revocation)
     elif policy:
         try:
             ruling = _climb(case, policy, situation, hold)
@@ -141,38 +148,36 @@ def _climb(  # noqa: PLR0911 - one return per rule
     moment = step("moment", day=max(day, today), late_days=late_days, at=at, against=against)
     trace = (*bounds, moment)
 
-    def rule(
-        state: CaseState, at: datetime | None = None, reason: str | None = None, *more: Step
-    ) -> Ruling:
-        return _ruling(case, state, level, at=at, reason=reason, trace=trace + more, lapses=lapses)
+    def rule(state: CaseState, *more: Step, **facts: Any) -> Ruling:
+        return _ruling(case, state, level, trace=trace + more, lapses=lapses, **facts)
 
     if hold:
         until = _after_holds(at, case, situation, agenda)
         facts = step("held", hold_id=hold.hold_id, reason=hold.reason, until=hold.until)
-        return rule("held", until, hold.kind, facts)
+        return rule("held", facts, at=until, reason=hold.kind)
     # A blocked level before the due date gives way to the next one when it lapses.
     gives_way = agenda.first_moment(add_days(case.due_on, 1), now) if level.is_pre_due else None
     if case.failures >= policy.max_attempts:
         reason = case.failure_reason or "undeliverable"
-        return rule("blocked", gives_way, reason, step("attempts", failures=case.failures))
+        facts = step("attempts", failures=case.failures)
+        return rule("blocked", facts, at=gives_way, reason=reason)
     if at > now:
-        return rule("scheduled", _after_holds(at, case, situation, agenda))
+        return rule("scheduled", at=_after_holds(at, case, situation, agenda))
     least_minor = level.least_minor(case.currency)
     if case.open_minor < least_minor:
         facts = step("minimum", open_minor=case.open_minor, least_minor=least_minor)
-        return rule("blocked", gives_way, "below_minimum", facts)
+        return rule("blocked", facts, at=gives_way, reason="below_minimum")
     if level.final:
         handed_over = _done(case, level, today, level.final)
-        return replace(rule("handed_over", None, level.final), hand_over=handed_over)
+        return rule("handed_over", reason=level.final, hand_over=handed_over)
     try:
         assessed = assess(situation.account, case, policy, level, today, situation.rates)
     except MissingRateError as gap:
         # Never a guessed rate, never a forgotten level: look again every day until it is there.
         tomorrow = agenda.first_moment(add_days(today, 1), now)
         facts = step("missing_rate", series=gap.series, half_year=gap.half_year)
-        return rule("blocked", tomorrow, "missing_rate", facts)
-    item = compose_item(case, level, today, assessed)
-    return replace(rule("due", None, None, *assessed.steps), item=item)
+        return rule("blocked", facts, at=tomorrow, reason="missing_rate")
+    return rule("due", *assessed.steps, item=compose_item(case, level, today, assessed))
 
 
 def due_day(case: Case, policy: Policy, level: Level) -> tuple[date, tuple[Step, ...]]:
@@ -207,6 +212,8 @@ def _last_post_due(case: Case, policy: Policy) -> Served | None:
 
 def _hold_at(at: datetime, case: Case, situation: Situation) -> Hold | None:
     """A hold that stops the case at that instant; the one that lasts longest."""
+    if not situation.account.holds:
+        return None
     active = [
         hold
         for hold in situation.account.holds
@@ -250,7 +257,7 @@ def _ruling(
     at: datetime | None = None,
     reason: str | None = None,
     trace: tuple[Step, ...] = (),
-    lapses: tuple[LevelDone, ...] = (),
+    **effects: Any,
 ) -> Ruling:
     verdict = Verdict(
         invoice_id=case.invoice_id,
@@ -261,7 +268,7 @@ def _ruling(
         reason=reason,
         trace=trace,
     )
-    return Ruling(verdict=verdict, lapses=lapses)
+    return Ruling(verdict=verdict, **effects)
 
 
 def _situation(
@@ -292,10 +299,9 @@ def _decision_id(
     situation: Situation, rulings: Sequence[Ruling], cases: Sequence[Case], ends: Sequence[str]
 ) -> UUID:
     """Name-based: the same decision from the same facts has the same id, asked twice or not."""
-    version = {case.invoice_id: (case.version, case.tries) for case in cases}
     parts = [
-        f"{ruling.verdict.invoice_id} {version[ruling.verdict.invoice_id]} {ruling.verdict.state}"
-        for ruling in rulings
+        f"{case.invoice_id} {case.version} {case.tries} {ruling.verdict.state}"
+        for case, ruling in zip(cases, rulings, strict=True)
         if ruling.has_effects
     ]
     account = situation.account

@@ -61,7 +61,10 @@ class Level:
 
     def least_minor(self, currency: str) -> int:
         """The least principal in that currency worth this level (minor units); 0: any."""
-        return next((minor for code, minor in self.minimum_minor if code == currency), 0)
+        for code, minor in self.minimum_minor:
+            if code == currency:
+                return minor
+        return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +97,10 @@ class Policy:
 
     def level(self, level_no: int) -> Level | None:
         """The level with that number."""
-        return next((level for level in self.levels if level.level_no == level_no), None)
+        for level in self.levels:
+            if level.level_no == level_no:
+                return level
+        return None
 
     def levels_after(self, level_no: int) -> tuple[Level, ...]:
         """The levels above that number, lowest first; none when the ladder is exhausted."""

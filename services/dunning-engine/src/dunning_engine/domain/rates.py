@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 _FIRST_MONTH_OF_SECOND_HALF = 7
+_CENTURY = 20
 
 
 class MissingRateError(LookupError):
@@ -22,8 +23,12 @@ class MissingRateError(LookupError):
 
 
 def half_year_of(day: date) -> str:
-    """The half-year of a day: `26H1` for January to June 2026, `26H2` for the rest."""
-    return f"{day.year % 100:02d}H{1 if day.month < _FIRST_MONTH_OF_SECOND_HALF else 2}"
+    """The half-year of a day: `26H1` for January to June 2026, `26H2` for the rest.
+
+    Outside this century the year has four digits, so that 1926 never passes for 2026.
+    """
+    year = f"{day.year % 100:02d}" if day.year // 100 == _CENTURY else f"{day.year:04d}"
+    return f"{year}H{1 if day.month < _FIRST_MONTH_OF_SECOND_HALF else 2}"
 
 
 def half_years(first: date, last: date) -> Iterator[tuple[date, date]]:

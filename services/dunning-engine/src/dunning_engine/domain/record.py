@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from dunning_engine.domain.account import Account
@@ -18,7 +19,7 @@ from dunning_engine.domain.case import Case, PolicyKey
 from dunning_engine.domain.decision import decide
 from dunning_engine.domain.interest import rate_series
 from dunning_engine.domain.outcome import Decision
-from dunning_engine.domain.plain import canonical_json, from_plain, to_plain
+from dunning_engine.domain.plain import canonical_json, from_plain
 from dunning_engine.domain.policy import Policy
 from dunning_engine.domain.policy_document import read_policy, to_document
 from dunning_engine.domain.rates import RateBook
@@ -43,25 +44,19 @@ def make_record(
     """The record of a decision that `decide` made of these arguments at `decision.decided_at`."""
     today = local_date(decision.decided_at, account.zone)
     pinned = {case.policy_key for case in cases}
-    used = [policy for key, policy in sorted(policies.items()) if key in pinned]
+    used = tuple(policies[key] for key in sorted(pinned & policies.keys()))
     inputs = {
-        "now": to_plain(decision.decided_at),
-        "account": to_plain(account),
-        "cases": [to_plain(case) for case in sorted(cases, key=lambda case: case.invoice_id)],
-        "policies": [
-            {
-                "policy_id": policy.policy_id,
-                "version": policy.version,
-                "document": to_document(policy),
-            }
-            for policy in used
-        ],
-        # A decision looks only at today and the days after it.
-        "holidays": [to_plain(day) for day in sorted(calendar.holidays) if day >= today],
-        "calendar_years": sorted(calendar.years),
-        "rates": _rates_used(cases, used, rates, today) if _used_rates(decision) else {},
+        "account": canonical_json(account),
+        "calendar_years": canonical_json(calendar.years),
+        "cases": canonical_json(sorted(cases, key=lambda case: case.invoice_id)),
+        "holidays": _holidays_from(calendar, today),
+        "now": canonical_json(decision.decided_at),
+        "policies": b"[" + b",".join(map(_policy_json, used)) + b"]",
+        "rates": canonical_json(
+            _rates_used(cases, used, rates, today) if _looked_at_rates(decision) else {}
+        ),
     }
-    return _bytes(inputs, decision)
+    return _bytes(_join(inputs), decision)
 
 
 def recompute(record: bytes) -> bytes:
@@ -92,7 +87,7 @@ def recompute(record: bytes) -> bytes:
             }
         ),
     )
-    return _bytes(inputs, decision)
+    return _bytes(canonical_json(inputs), decision)
 
 
 def recorded_verdict(record: bytes, invoice_id: str) -> Verdict | None:
@@ -111,15 +106,41 @@ def recorded_verdict(record: bytes, invoice_id: str) -> Verdict | None:
     )
 
 
-def _bytes(inputs: dict[str, Any], decision: Decision) -> bytes:
-    return canonical_json(
+def _bytes(inputs: bytes, decision: Decision) -> bytes:
+    return _join(
         {
-            "format": FORMAT,
+            "format": canonical_json(FORMAT),
             "inputs": inputs,
-            "inputs_sha256": hashlib.sha256(canonical_json(inputs)).hexdigest(),
-            "outcome": to_plain(decision),
+            "inputs_sha256": canonical_json(hashlib.sha256(inputs).hexdigest()),
+            "outcome": canonical_json(decision),
         }
     )
+
+
+def _join(members: Mapping[str, bytes]) -> bytes:
+    """The canonical object of members that are canonical already."""
+    return (
+        b"{"
+        + b",".join(b'"%s":%s' % (key.encode(), members[key]) for key in sorted(members))
+        + b"}"
+    )
+
+
+@lru_cache(maxsize=1024)
+def _policy_json(policy: Policy) -> bytes:
+    return canonical_json(
+        {
+            "policy_id": policy.policy_id,
+            "version": policy.version,
+            "document": to_document(policy),
+        }
+    )
+
+
+@lru_cache(maxsize=1024)
+def _holidays_from(calendar: Calendar, today: date) -> bytes:
+    """A decision looks only at today and the days after it."""
+    return canonical_json(sorted(day for day in calendar.holidays if day >= today))
 
 
 def _inputs(record: bytes) -> dict[str, Any]:
@@ -137,7 +158,7 @@ def _inputs(record: bytes) -> dict[str, Any]:
     return inputs
 
 
-def _used_rates(decision: Decision) -> bool:
+def _looked_at_rates(decision: Decision) -> bool:
     """Did the decision look into the rates at all?"""
     charged = decision.notice and any(item.charges for item in decision.notice.items)
     return bool(charged) or any(verdict.reason == "missing_rate" for verdict in decision.verdicts)
@@ -145,11 +166,7 @@ def _used_rates(decision: Decision) -> bool:
 
 def _rates_used(
     cases: Sequence[Case], policies: Sequence[Policy], rates: RateBook, today: date
-) -> dict[str, dict[str, str]]:
+) -> Mapping[str, Mapping[str, Decimal]]:
     series = {name for policy in policies for name in rate_series(policy.country)}
     since = min((case.due_on for case in cases), default=today)
-    extract = rates.extract(series, min(since, today), today)
-    return {
-        name: {half_year: str(percent) for half_year, percent in figures.items()}
-        for name, figures in extract.series.items()
-    }
+    return rates.extract(series, min(since, today), today).series

@@ -38,8 +38,10 @@ def add_days(day: date, days: int) -> date:
     try:
         moved = day + timedelta(days=days)
     except OverflowError:
-        moved = _LAST_DAY if days > 0 else _FIRST_DAY
-    return min(max(moved, _FIRST_DAY), _LAST_DAY)
+        return _LAST_DAY if days > 0 else _FIRST_DAY
+    if _FIRST_DAY <= moved <= _LAST_DAY:
+        return moved
+    return _LAST_DAY if moved > _LAST_DAY else _FIRST_DAY
 
 
 def local_date(at: datetime, zone: str) -> date:

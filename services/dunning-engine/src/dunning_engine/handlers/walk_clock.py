@@ -17,6 +17,8 @@ from dunning_engine.handlers.sweep_accounts import ChangeStore, Law, PolicyShelf
 from dunning_engine.records import ClockRow, Dossier, Pending
 
 TENANTS, LEDGER, NOTIFIER = "tenants.v1", "receivables.v1", "notifications.v1"
+INSTANTS_MAX = 32
+"""Most instants in one transaction, so that a long walk shows its progress and yields its locks."""
 LEDGER_SILENT = "the ledger's feed does not answer"
 
 
@@ -92,34 +94,42 @@ class Tools:
 
 
 async def step_clock(tools: Tools, tenant: str, *, confirmed: bool, limit: int) -> Step:
-    """Do what is due at the clock's instant; when nothing is, move to the next instant and do that.
+    """Do what is due at the clock's instant; while nobody else has to act, move on and do that.
 
     Args:
         tools: stores bound to one transaction.
         tenant: whose clock.
         confirmed: the ledger said that nothing is missing, and nothing was decided since.
-        limit: most accounts in this transaction.
+        limit: about how many accounts in this transaction.
     """
     clock = await tools.clock.lock_free(tenant)
     if clock is None:
         return Step(progress=Progress.TAKEN)
     if clock.settled:
         return Step(progress=Progress.SETTLED)
-    if decided := await _sweep(tools, tenant, clock.now, limit):
-        return Step(progress=Progress.WORKED, decided=decided)
-
-    pending = await tools.clock.pending(tenant, clock.now)
-    if pending.due:  # an event came between the two looks
-        return Step(progress=Progress.WORKED)
-    if pending.must_wait:
-        return Step(progress=Progress.WAITING, pending=pending)
-    if clock.now < clock.target:
+    now, decided = clock.now, 0
+    for _ in range(INSTANTS_MAX):
+        if count := await _sweep(tools, tenant, now, limit):
+            decided += count
+            if decided >= limit:
+                break
+        pending = await tools.clock.pending(tenant, now)
+        if pending.due:  # an event came between the two looks
+            continue
+        if pending.must_wait:
+            return Step(progress=Progress.WAITING, decided=decided, pending=pending)
+        if now >= clock.target:
+            return await _arrive(tools, tenant, decided, confirmed=confirmed and not decided)
+        confirmed = False
         now = min(pending.next_at or clock.target, clock.target)
         await tools.clock.move(tenant, now)
-        decided = await _sweep(tools, tenant, now, limit)
-        return Step(progress=Progress.WORKED, decided=decided)
+    return Step(progress=Progress.WORKED, decided=decided)
+
+
+async def _arrive(tools: Tools, tenant: str, decided: int, *, confirmed: bool) -> Step:
+    """Settle, but only once the ledger has confirmed that nothing is missing."""
     if not confirmed:
-        return Step(progress=Progress.ARRIVED)
+        return Step(progress=Progress.ARRIVED, decided=decided)
     await tools.clock.settle(tenant)
     return Step(progress=Progress.SETTLED)
 

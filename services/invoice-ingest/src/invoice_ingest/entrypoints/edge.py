@@ -141,7 +141,7 @@ def after(cursor: str | None) -> str:
     if not cursor:
         return ""
     try:
-        place = base64.urlsafe_b64decode(cursor.encode()).decode()
+        place = base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         place = "\0"
     if "\0" in place:

@@ -30,9 +30,6 @@ from kpi.domain.invoice_history import InvoiceHistory
 from kpi.domain.notice_history import CashHistory, NoticeHistory
 from kpi.domain.tally import MEASURES, Key, Measure, Tally
 
-_PORTION: Final = 5_000
-"""Subjects (invoices, notices, debtors' cash) that a rebuild holds in memory at once."""
-
 _SQL_TYPES: Final = {
     "version": "bigint",
     "sequence": "bigint",
@@ -90,16 +87,16 @@ class _Table:
 
     @property
     def subjects(self) -> str:
-        """The next portion of a tenant's subjects after the one given ($2 tells whether one is)."""
+        """The next portion of a tenant's subjects after the one given; with $3 the first one."""
         subject, beside = ", ".join(self.subject), ", ".join(self.subject[1:])
         after = ", ".join(
             f"${index}::{_SQL_TYPES.get(name, 'text')}"
-            for index, name in enumerate(self.subject[1:], start=3)
+            for index, name in enumerate(self.subject[1:], start=4)
         )
         return (
             f"SELECT DISTINCT {subject} FROM {self.name} "
-            f"WHERE tenant = $1 AND ($2 OR ({beside}) > ({after})) "
-            f"ORDER BY {subject} LIMIT {_PORTION}"
+            f"WHERE tenant = $1 AND ($3 OR ({beside}) > ({after})) "
+            f"ORDER BY {subject} LIMIT $2"
         )
 
 
@@ -144,8 +141,10 @@ _tenant_values: Final = attrgetter(*_TENANT_COLUMNS.split(", "))
 class SqlFactStore:
     """The facts and aggregates of all tenants, inside one worker transaction."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, *, portion: int = 5_000) -> None:
+        """Args: an open transaction; how many subjects a rebuild holds in memory at once."""
         self._connection = connection
+        self._portion = portion
 
     async def lock(self, tenants: Sequence[str]) -> dict[str, Tenant]:
         """Make rows for new tenants and hold all of them, in order, until the transaction ends."""
@@ -223,7 +222,7 @@ class SqlFactStore:
         raw = await driver(self._connection)
         after: tuple[Any, ...] = (None,) * (len(table.subject) - 1)
         first = True
-        while rows := await raw.fetch(table.subjects, tenant, first, *after):
+        while rows := await raw.fetch(table.subjects, tenant, self._portion, first, *after):
             subjects = [tuple(row) for row in rows]
             yield subjects
             first, after = False, subjects[-1][1:]

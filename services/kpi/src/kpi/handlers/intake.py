@@ -5,14 +5,14 @@ Pure translation; an event that says nothing about figures becomes no fact, only
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 
 from dunning_common.consumer import Consumed
 from dunning_common.events.dunning import LevelServedV1, NoticeRequestedV1
-from dunning_common.events.envelope import Envelope
+from dunning_common.events.envelope import Envelope, Payload
 from dunning_common.events.notifications import (
     NoticeBouncedV1,
     NoticeDeliveredV1,
@@ -109,80 +109,35 @@ def take_in(events: Iterable[Consumed]) -> Intake:
 
 
 def _take(intake: Intake, event: Consumed) -> None:
-    envelope, payload = event.envelope, event.payload
-    seen = intake.seen.setdefault(envelope.tenant, Seen())
-    if isinstance(payload, InvoiceEvent):
-        intake.facts.invoices.append(_invoice(envelope, payload))
-        seen.day(payload.effective_on)
-    elif isinstance(payload, NotificationsEvent):
-        _take_message(intake, envelope, payload)
-        seen.instant(payload.effective_at)
-    elif isinstance(payload, NoticeRequestedV1):
-        if payload.items:
-            intake.facts.notices.append(_notice(envelope, payload))
-        seen.instant(payload.decided_at)
-    elif isinstance(payload, LevelServedV1):
-        intake.facts.levels.append(_level(envelope, payload))
-        seen.instant(payload.effective_at)
-    elif isinstance(payload, UnallocatedCashChangedV1):
-        intake.facts.cash.append(_cash(envelope, payload))
-        seen.day(payload.effective_on)
-    elif isinstance(payload, TenantRegisteredV1):
-        intake.registered[envelope.tenant] = payload
-    elif isinstance(at := getattr(payload, "effective_at", None), datetime):
-        seen.instant(at)
+    seen = intake.seen.setdefault(event.envelope.tenant, Seen())
+    _TAKERS.get(type(event.payload), _take_instant)(intake, seen, event.envelope, event.payload)
 
 
-def _invoice(envelope: Envelope, payload: InvoiceEvent) -> InvoiceFact:
+def _take_invoice(intake: Intake, seen: Seen, envelope: Envelope, payload: InvoiceEvent) -> None:
     invoice = payload.invoice
-    return InvoiceFact(
-        tenant=envelope.tenant,
-        invoice_id=invoice.invoice_id,
-        version=invoice.version,
-        sequence=envelope.sequence,
-        move=_MOVES[type(payload)],
-        effective_on=payload.effective_on,
-        debtor_id=invoice.debtor_id,
-        currency=invoice.currency,
-        due_on=invoice.due_on,
-        amount_minor=invoice.amount_minor,
-        open_minor=invoice.open_minor,
-        charges_open_minor=invoice.charges_open_minor,
-        is_paid=invoice.status == "paid",
+    intake.facts.invoices.append(
+        InvoiceFact(
+            tenant=envelope.tenant,
+            invoice_id=invoice.invoice_id,
+            version=invoice.version,
+            sequence=envelope.sequence,
+            move=_MOVES[type(payload)],
+            effective_on=payload.effective_on,
+            debtor_id=invoice.debtor_id,
+            currency=invoice.currency,
+            due_on=invoice.due_on,
+            amount_minor=invoice.amount_minor,
+            open_minor=invoice.open_minor,
+            charges_open_minor=invoice.charges_open_minor,
+            is_paid=invoice.status == "paid",
+        )
     )
+    seen.day(payload.effective_on)
 
 
-def _notice(envelope: Envelope, payload: NoticeRequestedV1) -> NoticeFact:
-    return NoticeFact(
-        tenant=envelope.tenant,
-        notice_id=payload.notice_id,
-        currency=payload.items[0].currency,
-        decided_at=payload.decided_at,
-    )
-
-
-def _level(envelope: Envelope, payload: LevelServedV1) -> LevelFact:
-    return LevelFact(
-        tenant=envelope.tenant,
-        invoice_id=payload.invoice_id,
-        level=payload.level,
-        level_no=payload.level_no,
-        served_at=payload.effective_at,
-    )
-
-
-def _cash(envelope: Envelope, payload: UnallocatedCashChangedV1) -> CashFact:
-    return CashFact(
-        tenant=envelope.tenant,
-        debtor_id=payload.debtor_id,
-        currency=payload.currency,
-        sequence=envelope.sequence,
-        effective_on=payload.effective_on,
-        unallocated_minor=payload.unallocated_minor,
-    )
-
-
-def _take_message(intake: Intake, envelope: Envelope, payload: NotificationsEvent) -> None:
+def _take_message(
+    intake: Intake, seen: Seen, envelope: Envelope, payload: NotificationsEvent
+) -> None:
     outcome = _OUTCOMES[type(payload)]
     intake.facts.messages.append(
         MessageFact(
@@ -196,19 +151,82 @@ def _take_message(intake: Intake, envelope: Envelope, payload: NotificationsEven
         )
     )
     if outcome in _CONTACTING:
-        intake.facts.contacts.extend(_contacts(envelope, payload))
+        intake.facts.contacts.extend(
+            ContactFact(
+                tenant=envelope.tenant,
+                invoice_id=invoice_id,
+                message_id=payload.message_id,
+                level=payload.level,
+                level_no=payload.level_no,
+                channel=payload.channel,
+                contacted_at=payload.effective_at,
+            )
+            for invoice_id in payload.invoice_ids
+        )
+    seen.instant(payload.effective_at)
 
 
-def _contacts(envelope: Envelope, payload: NotificationsEvent) -> Sequence[ContactFact]:
-    return [
-        ContactFact(
+def _take_notice(
+    intake: Intake, seen: Seen, envelope: Envelope, payload: NoticeRequestedV1
+) -> None:
+    if payload.items:
+        intake.facts.notices.append(
+            NoticeFact(
+                tenant=envelope.tenant,
+                notice_id=payload.notice_id,
+                currency=payload.items[0].currency,
+                decided_at=payload.decided_at,
+            )
+        )
+    seen.instant(payload.decided_at)
+
+
+def _take_level(intake: Intake, seen: Seen, envelope: Envelope, payload: LevelServedV1) -> None:
+    intake.facts.levels.append(
+        LevelFact(
             tenant=envelope.tenant,
-            invoice_id=invoice_id,
-            message_id=payload.message_id,
+            invoice_id=payload.invoice_id,
             level=payload.level,
             level_no=payload.level_no,
-            channel=payload.channel,
-            contacted_at=payload.effective_at,
+            served_at=payload.effective_at,
         )
-        for invoice_id in payload.invoice_ids
-    ]
+    )
+    seen.instant(payload.effective_at)
+
+
+def _take_cash(
+    intake: Intake, seen: Seen, envelope: Envelope, payload: UnallocatedCashChangedV1
+) -> None:
+    intake.facts.cash.append(
+        CashFact(
+            tenant=envelope.tenant,
+            debtor_id=payload.debtor_id,
+            currency=payload.currency,
+            sequence=envelope.sequence,
+            effective_on=payload.effective_on,
+            unallocated_minor=payload.unallocated_minor,
+        )
+    )
+    seen.day(payload.effective_on)
+
+
+def _take_tenant(intake: Intake, _: Seen, envelope: Envelope, payload: TenantRegisteredV1) -> None:
+    intake.registered[envelope.tenant] = payload
+
+
+def _take_instant(_: Intake, seen: Seen, __: Envelope, payload: Payload) -> None:
+    """Whatever else happened (holds, cases, charges assessed) only says how late it is."""
+    at = getattr(payload, "effective_at", None)
+    if isinstance(at, datetime):
+        seen.instant(at)
+
+
+_Taker = Callable[[Intake, Seen, Envelope, Any], None]
+_TAKERS: Final[dict[type, _Taker]] = {
+    **dict.fromkeys(_MOVES, _take_invoice),
+    **dict.fromkeys(_OUTCOMES, _take_message),
+    NoticeRequestedV1: _take_notice,
+    LevelServedV1: _take_level,
+    UnallocatedCashChangedV1: _take_cash,
+    TenantRegisteredV1: _take_tenant,
+}

@@ -1,17 +1,23 @@
 """E-mail as RFC 5322 bytes: deterministic `Message-ID`, plain text and HTML, no tracking.
 
-Pure: nothing here sends.
+Written by hand, because the standard library's e-mail package takes longer over one mail than all
+its templates together; tests compare every part with what that package reads. Pure: sends nothing.
 """
 
 from __future__ import annotations
 
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
+import binascii
+import re
+from datetime import datetime
+from email.header import Header
 from email.utils import format_datetime
 from uuid import UUID
 
 from notifier.channels.base import Draft
+
+_ATEXT = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
+_ADDRESS = re.compile(r"[!-~]+@[!-~]+")
+_LONGEST_LINE = 76
 
 
 def message_id_header(message_id: UUID, sender_email: str) -> str:
@@ -20,32 +26,80 @@ def message_id_header(message_id: UUID, sender_email: str) -> str:
 
 
 def compose(draft: Draft) -> bytes:
-    """The whole e-mail with CRLF line ends.
+    """The whole e-mail with CRLF line ends, in ASCII.
 
     Raises:
         ValueError: an address that cannot stand in a header.
     """
-    mail = EmailMessage(policy=SMTP)
-    mail["Message-ID"] = message_id_header(draft.message.message_id, draft.sender.email)
-    mail["Date"] = format_datetime(draft.dated)
-    mail["From"] = _mailbox(draft.sender.name, draft.sender.email)
-    mail["To"] = _mailbox(draft.recipient.name, draft.recipient.address)
-    mail["Subject"] = one_line(draft.rendered.subject or "")
-    mail["Auto-Submitted"] = "auto-generated"
-    mail["X-Auto-Response-Suppress"] = "OOF, AutoReply"
-    mail["X-Dunning-Notice"] = str(draft.message.notice_id)
-    mail["X-Dunning-Level"] = one_line(draft.message.level)
-    mail.set_content(draft.rendered.text or "", cte="quoted-printable")
-    if draft.rendered.html is not None:
-        mail.add_alternative(draft.rendered.html, subtype="html", cte="quoted-printable")
-        mail.set_boundary(f"=_{draft.message.message_id.hex}")
-    return mail.as_bytes()
+    message, rendered = draft.message, draft.rendered
+    headers = [
+        ("Message-ID", message_id_header(message.message_id, draft.sender.email)),
+        ("Date", _date(draft.dated)),
+        ("From", _mailbox("From", draft.sender.name, draft.sender.email)),
+        ("To", _mailbox("To", draft.recipient.name, draft.recipient.address)),
+        ("Subject", _unstructured("Subject", rendered.subject or "")),
+        ("Auto-Submitted", "auto-generated"),
+        ("X-Auto-Response-Suppress", "OOF, AutoReply"),
+        ("X-Dunning-Notice", str(message.notice_id)),
+        ("X-Dunning-Level", _unstructured("X-Dunning-Level", message.level)),
+        ("MIME-Version", "1.0"),
+    ]
+    plain = _part("plain", rendered.text or "")
+    if rendered.html is None:
+        return _head(headers) + plain
+    boundary = f"=_{message.message_id.hex}"
+    headers.append(("Content-Type", f'multipart/alternative; boundary="{boundary}"'))
+    mark = boundary.encode()
+    parts = b"".join(
+        b"--%b\r\n%b\r\n" % (mark, part) for part in (plain, _part("html", rendered.html))
+    )
+    return b"%b\r\n%b--%b--\r\n" % (_head(headers), parts, mark)
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks: nothing can smuggle a header in."""
-    return " ".join(text.split())
+    """The text without line breaks and control characters: nothing can smuggle a header in."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def _mailbox(name: str, address: str) -> Address:
-    return Address(display_name=one_line(name), addr_spec=address)
+def _part(subtype: str, text: str) -> bytes:
+    """A text part with its own headers, quoted-printable."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n") + "\n"
+    encoded = binascii.b2a_qp(lines.replace("\n", "\r\n").encode("utf-8", "replace"))
+    headers = [
+        ("Content-Type", f'text/{subtype}; charset="utf-8"'),
+        ("Content-Transfer-Encoding", "quoted-printable"),
+    ]
+    return _head(headers) + b"\r\n" + encoded
+
+
+def _head(headers: list[tuple[str, str]]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers).encode("ascii")
+
+
+def _date(at: datetime) -> str:
+    return format_datetime(at)
+
+
+def _unstructured(name: str, text: str) -> str:
+    """A free text, folded, as encoded words where it is not plain ASCII."""
+    text = one_line(text)
+    charset = "us-ascii" if text.isascii() and "=?" not in text else "utf-8"
+    folded = Header(text, charset, maxlinelen=_LONGEST_LINE, header_name=name)
+    return folded.encode(linesep="\r\n")
+
+
+def _mailbox(header: str, name: str, address: str) -> str:
+    """`name <address>`, the name quoted or encoded as it needs to be."""
+    if not _ADDRESS.fullmatch(address) or any(char in address for char in '<>"(),;:\\'):
+        raise ValueError(f"{header} has no address that can stand in an e-mail")
+    name = one_line(name)
+    if not name:
+        return address
+    if not name.isascii() or "=?" in name:
+        name = Header(name, "utf-8", maxlinelen=_LONGEST_LINE, header_name=header).encode(
+            linesep="\r\n"
+        )
+    elif not _ATEXT.fullmatch(name):
+        name = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    space = "\r\n " if len(header) + len(name) + len(address) > _LONGEST_LINE else " "
+    return f"{name}{space}<{address}>"

@@ -39,7 +39,6 @@ SmtpTls = Literal["none", "starttls", "implicit"]
 
 _IDLE_LIMIT_S = 20.0
 _LINE_ENDS = re.compile(rb"\r\n|\r|\n")
-_LEADING_DOT = re.compile(rb"(?m)^\.")
 _START_INPUT = 354
 _CLOSING = 421
 _MISCONFIGURED = frozenset({530, 534, 535, 538})  # our login, not this message, is refused
@@ -215,10 +214,14 @@ async def _transfer(
 
 
 def _stuffed(body: bytes) -> bytes:
-    lines = _LINE_ENDS.sub(b"\r\n", body)
-    if not lines.endswith(b"\r\n"):
-        lines += b"\r\n"
-    return _LEADING_DOT.sub(b"..", lines)
+    """The text as it travels: CRLF line ends, leading dots doubled (RFC 5321, 4.5.2)."""
+    if body.count(b"\n") != body.count(b"\r\n") or body.count(b"\r") != body.count(b"\r\n"):
+        body = _LINE_ENDS.sub(b"\r\n", body)
+    if not body.endswith(b"\r\n"):
+        body += b"\r\n"
+    if body.startswith(b"."):
+        body = b"." + body
+    return body.replace(b"\r\n.", b"\r\n..")
 
 
 async def _flush(transport: asyncio.BaseTransport | None) -> None:

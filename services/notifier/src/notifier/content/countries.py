@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from babel import Locale, UnknownLocaleError
 
+from notifier.content.clean import clean
 from notifier.content.model import RenderRequest
 from notifier.content.prose import Block
 from notifier.content.variables import Data, address_of
@@ -14,6 +15,9 @@ from notifier.content.variables import Data, address_of
 OTHER = "other"
 MAX_ADDRESS_LINES = 6
 """Lines that fit into the smallest of the windows."""
+
+MAX_NAME_CHARS = 76
+"""Signs of the name: twice the 38 of the French norm, printed on two smaller lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,7 @@ class Countries:
         """Name and address for the window; mail that crosses a border names the country."""
         address = request.contacts.address
         if address is None:
-            return [name]
+            return [clean(name, limit=MAX_NAME_CHARS)]
         lines = self._lines(address_of(address))
         country = address.country.upper()
         if country != request.tenant.legal.address.country.upper():
@@ -66,7 +70,7 @@ class Countries:
         if len(lines) > room:
             spare = len(lines) - room
             lines = [", ".join(lines[: spare + 1]), *lines[spare + 1 :]]
-        return [name, *lines]
+        return [clean(name, limit=MAX_NAME_CHARS), *lines]
 
     def _lines(self, address: object) -> list[str]:
         if not isinstance(address, dict):

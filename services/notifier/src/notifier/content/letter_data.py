@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dunning_common.money import to_decimal
 from notifier.content.clean import clean
 from notifier.content.countries import Countries
 from notifier.content.payment import payment_code, svg_of
@@ -74,8 +75,17 @@ def _payment(prepared: Prepared) -> Data:
         "amount": amounts(demanded, prepared.formats),
         "lines": prepared.accounts(),
         "code": svg_of(code) if code else "",
-        "code_label": words["pay_code"],
+        "code_label": f"{words['pay_code']}{_code_amount(prepared)}",
     }
+
+
+def _code_amount(prepared: Prepared) -> str:
+    """What the code pays, where that is not everything: it can only pay euros."""
+    totals = prepared.summary.demanded.totals
+    if len(totals) == 1:
+        return ""
+    euros = next((total.due_minor for total in totals if total.currency == "EUR"), 0)
+    return f" ({prepared.formats.money(to_decimal(euros, 'EUR'), 'EUR')})"
 
 
 def _letter_part(part: Paragraph) -> Data:

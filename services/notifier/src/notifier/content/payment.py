@@ -82,7 +82,7 @@ def epc_payload(bank: BankDetails, cents: int, reference: str) -> bytes | None:
         return None
     amount = f"EUR{to_decimal_string(cents, 'EUR')}"
     known_bic = bic if _BIC.fullmatch(bic) else ""
-    head = "\n".join(("BCD", "002", "1", "SCT", known_bic, holder, iban, amount, "", "", ""))
+    head = f"BCD\n002\n1\nSCT\n{known_bic}\n{holder}\n{iban}\n{amount}\n\n\n"
     room = _MAX_PAYLOAD_BYTES - len(head.encode())
     text = clean(reference)[:MAX_REFERENCE_CHARS].encode()[:room].decode(errors="ignore").strip()
     return f"{head}{text}".encode() if text else None
@@ -93,4 +93,3 @@ def svg_of(code: QRCode) -> str:
     drawing = BytesIO()
     code.save(drawing, kind="svg", border=0, xmldecl=False, svgns=True, nl=False)
     return drawing.getvalue().decode()
-

@@ -105,9 +105,7 @@ class Renderer:
     def _samples(self) -> Iterator[RenderRequest]:
         for family, channel, language in self._library.scripts:
             for count, dated in ((1, True), (3, False)):
-                yield sample_request(
-                    family, channel, language, invoices=count, with_deadline=dated
-                )
+                yield sample_request(family, channel, language, invoices=count, with_deadline=dated)
 
     def _render_email(self, prepared: Prepared) -> Rendered:
         data = mail_data(prepared)

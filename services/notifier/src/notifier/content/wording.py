@@ -13,20 +13,19 @@ from notifier.content.prose import Block, Spacing
 
 WORDS = frozenset(
     {
-        *("amount", "amount_due", "account_holder", "account_number", "also_coming_due", "bank"),
-        *("bic", "by_date", "coming_due", "compensation", "date", "days", "due", "due_on", "email"),
-        *("iban", "interest", "invoice", "issued_on", "kind_registered", "late", "level", "of"),
         *(
-            "our_reference",
-            "overdue",
-            "page",
-            "pay_code",
-            "payment",
-            "phone",
-            "place_date",
-            "principal",
+            "account_holder",
+            "account_number",
+            "amount",
+            "amount_due",
+            "bic",
+            "by_date",
+            "coming_due",
         ),
-        *("reference", "sort_code", "subject", "total", "total_with_charges", "your_contact"),
+        *("compensation", "date", "days", "due_on", "email", "iban", "interest", "invoice"),
+        *("issued_on", "kind_registered", "level", "of", "our_reference", "overdue", "page"),
+        *("pay_code", "payment", "phone", "place_date", "principal", "reference", "sort_code"),
+        *("subject", "total", "total_with_charges"),
     }
 )
 """Labels that the layouts print; a language has exactly these."""

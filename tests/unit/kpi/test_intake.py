@@ -1,0 +1,77 @@
+"""Every event that the service hears becomes facts, or at least a date."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import get_args
+
+import pytest
+
+from dunning_common.consumer import Consumed
+from dunning_common.events.dunning import CaseOpenedV1
+from dunning_common.events.envelope import Envelope
+from dunning_common.events.notifications import NotificationsEvent
+from dunning_common.events.receivables import InvoiceEvent
+from dunning_common.events.registry import TOPICS
+from kpi.bootstrap import TOPICS as HEARD
+from kpi.domain.facts import Move, Outcome, Tenant
+from kpi.handlers.intake import _MOVES, _OUTCOMES, take_in
+from kpi.testing import Story
+
+
+def test_the_service_hears_every_topic_but_the_one_with_personal_data() -> None:
+    assert set(HEARD) == set(TOPICS) - {"contacts.v1"}
+
+
+def test_every_event_about_an_invoice_or_a_message_is_understood() -> None:
+    assert set(_MOVES) == set(get_args(InvoiceEvent))
+    assert set(_MOVES.values()) == set(Move)
+    assert set(_OUTCOMES) == set(get_args(NotificationsEvent))
+    assert set(_OUTCOMES.values()) == set(Outcome)
+
+
+def test_an_event_without_figures_still_tells_how_late_it_is() -> None:
+    opened = CaseOpenedV1(
+        debtor_id="D", invoice_id="I", policy_id="p", policy_version=1,
+        effective_at=datetime(2026, 3, 1, 23, 30, tzinfo=UTC),
+    )  # fmt: skip
+    envelope = Envelope(
+        type="CaseOpenedV1", source="dunning-engine", subject="I", tenant="acme", key="acme:D",
+        sequence=1, data={},
+    )  # fmt: skip
+
+    intake = take_in([Consumed(envelope, opened)])
+
+    assert intake.seen["acme"].at == opened.effective_at
+    assert not intake.facts.invoices
+
+
+def test_a_bounced_message_was_no_contact_but_a_delivered_one_was() -> None:
+    story = Story().issue("I", 1, on=date(2026, 1, 1), due_on=date(2026, 1, 2))
+    story.remind(["I"], at=date(2026, 1, 9), outcomes=[Outcome.UNKNOWN, Outcome.BOUNCED])
+    assert not take_in(story.events).facts.contacts
+
+    story.remind(["I"], at=date(2026, 1, 10), outcomes=[Outcome.DELIVERED])
+
+    assert len(take_in(story.events).facts.contacts) == 1
+
+
+@pytest.mark.parametrize(
+    ("tenant", "expected"),
+    [
+        (Tenant(tenant="t", zone="Europe/Paris"), date(2026, 4, 1)),
+        (Tenant(tenant="t", sandbox=True), date(2026, 3, 31)),
+        (Tenant(tenant="t", sandbox=True, sandbox_starts_on=date(2020, 1, 1)), date(2020, 1, 1)),
+        (
+            Tenant(
+                tenant="t", sandbox=True, zone="Europe/Paris",
+                latest_on=date(2020, 1, 5), latest_at=datetime(2020, 1, 5, 23, 30, tzinfo=UTC),
+            ),
+            date(2020, 1, 6),
+        ),
+    ],
+)  # fmt: skip
+def test_today_is_the_clocks_day_or_in_a_sandbox_the_latest_that_happened(
+    tenant: Tenant, expected: date
+) -> None:
+    assert tenant.today(datetime(2026, 3, 31, 22, 30, tzinfo=UTC)) == expected
