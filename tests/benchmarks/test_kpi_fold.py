@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,15 +16,16 @@ from kpi.handlers.fold import Fold
 from kpi.handlers.intake import take_in
 from kpi.schema import SCHEMA
 from kpi.testing import Story
+from tests.benchmarks.conftest import Record
+from tests.benchmarks.measure import scaled
 from tests.conftest import Databases
 
 pytestmark = pytest.mark.benchmark
-INVOICES = 4_000
 BATCH = 1_000
 
 
-async def test_kpi_fold(databases: Databases) -> None:
-    events = told(INVOICES)
+async def test_kpi_fold(databases: Databases, record: Record) -> None:
+    events = told(scaled(4_000))
     store_db, fold_db = await databases.open(SCHEMA), await databases.open(SCHEMA)
     fold = Fold(SqlFactStore)
 
@@ -42,17 +42,7 @@ async def test_kpi_fold(databases: Databases) -> None:
     async with fold_db.worker() as connection:
         assert await fold.rebuild(connection, "acme")
 
-    print(
-        json.dumps(
-            {
-                "name": "kpi fold",
-                "value": round(value),
-                "unit": "events/s",
-                "limit": round(limit),
-                "ratio": round(value / limit, 3),
-            }
-        )
-    )
+    record("kpi_fold", value, "events/s", limit)
 
 
 async def rate(

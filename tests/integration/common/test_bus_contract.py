@@ -28,9 +28,7 @@ async def publish(bus: Bus, batch: list[Record], topic: str = TOPIC) -> None:
         await publisher.close()
 
 
-async def subscribe(
-    bus: Bus, group: str = "g", partitions: Collection[int] = ALL
-) -> Subscription:
+async def subscribe(bus: Bus, group: str = "g", partitions: Collection[int] = ALL) -> Subscription:
     return await bus.subscribe([TOPIC], group=group, partitions=partitions)
 
 
@@ -137,7 +135,7 @@ async def test_readers_of_different_partitions_share_the_records(bus: Bus) -> No
             found += batch
         shares.append(values(found))
 
-    assert sorted(sum(shares, [])) == sorted(keys)
+    assert sorted(value for share in shares for value in share) == sorted(keys)
     assert all(shares)
 
 

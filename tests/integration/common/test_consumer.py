@@ -148,9 +148,7 @@ async def test_what_a_wiped_broker_lost_is_pulled_at_the_start(
     assert await memory_world.applied("acme:d3") == list(range(1, 15))
 
 
-async def test_without_a_broker_events_still_arrive(
-    memory_world: World, memory: MemoryBus
-) -> None:
+async def test_without_a_broker_events_still_arrive(memory_world: World, memory: MemoryBus) -> None:
     memory.down = True
     memory_world.start(memory_world.relay().run)
     memory_world.start(memory_world.consumer(anti_entropy_s=0.1).run)
@@ -329,9 +327,7 @@ async def test_a_handler_that_hangs_ends_the_process(memory_world: World) -> Non
         await asyncio.Event().wait()
 
     memory_world.start(memory_world.relay().run)
-    memory_world.start(
-        memory_world.consumer(hang, watchdog_s=0.5, exit_process=leave).run
-    )
+    memory_world.start(memory_world.consumer(hang, watchdog_s=0.5, exit_process=leave).run)
     await memory_world.write(cash("d1", 1))
 
     assert await asyncio.to_thread(ended.wait, 30)

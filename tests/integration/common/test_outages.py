@@ -8,7 +8,9 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from dunning_common.bus import BusError, Record
 from dunning_common.kafka import KafkaBus
@@ -136,7 +138,7 @@ async def test_a_broker_that_freezes_and_thaws_doubles_nothing(
 
 
 async def test_the_flow_runs_through_crashes_of_postgresql(scratch: Path) -> None:
-    """The server is killed in mid-flow, three times; it keeps what it acknowledged."""
+    """The server is killed in mid-flow, twice; it keeps what it acknowledged."""
     server = EmbeddedPostgres(scratch / "crashing")
     await asyncio.to_thread(server.start)
     databases = Databases(server)
@@ -145,7 +147,7 @@ async def test_the_flow_runs_through_crashes_of_postgresql(scratch: Path) -> Non
             world.start(world.relay().run)
             world.start(world.consumer(anti_entropy_s=1.0).run)
             acknowledged = 0
-            for crash in range(3):
+            for _ in range(2):
                 for _ in range(5):
                     await world.write(cash("d1", acknowledged + 1000))
                     acknowledged += 1
@@ -164,6 +166,6 @@ async def test_the_flow_runs_through_crashes_of_postgresql(scratch: Path) -> Non
 async def _ready(world: World) -> bool:
     try:
         await world.writer.ping()
-    except Exception:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError):
         return False
     return True

@@ -245,7 +245,9 @@ class TestOverHttp:
     """The routes under /internal/parked."""
 
     async def client(self, world: World, consumer: Consumer) -> httpx.AsyncClient:
-        await world.write(*(cash("bad", amount) for amount in (POISON, 2, 3)), cash("worse", POISON))
+        await world.write(
+            *(cash("bad", amount) for amount in (POISON, 2, 3)), cash("worse", POISON)
+        )
         await absorb(world, consumer)
         return world.client(world.app(world.reader, consumer))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 import orjson
+import pytest
 from prometheus_client import CollectorRegistry
 
 from dunning_common import outbox
@@ -45,12 +46,14 @@ async def test_a_transaction_that_fails_publishes_nothing(
     memory_world: World, memory: MemoryBus
 ) -> None:
     memory_world.start(memory_world.relay().run)
-    try:
+
+    async def change_ones_mind() -> None:
         async with memory_world.writer.worker() as connection:
             await outbox.append(connection, [cash("d1", 1)], source="writer")
-            raise RuntimeError("changed my mind")
-    except RuntimeError:
-        pass
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        await change_ones_mind()
 
     await memory_world.write(cash("d1", 2))
     await until_published(memory, 1)
@@ -83,9 +86,7 @@ async def test_many_interleaved_transactions_lose_nothing(
         for step in range(15):
             async with memory_world.writer.worker() as connection:
                 keys = sorted({f"d{number % 3}", f"own{number}"})
-                await outbox.append(
-                    connection, [cash(key, step) for key in keys], source="writer"
-                )
+                await outbox.append(connection, [cash(key, step) for key in keys], source="writer")
                 await asyncio.sleep(0.001 * ((number * 7 + step) % 5))
 
     await asyncio.gather(*(writer(number) for number in range(6)))
@@ -137,7 +138,9 @@ async def test_a_relay_that_is_killed_goes_on_at_its_page_not_at_the_start(
     memory_world.start(memory_world.relay(page_size=10).run)
 
     async def all_of_them() -> bool:
-        return set(sequences(memory, "d1")) == set(range(1, 26)) and sequences(memory, "d3")[-1] == 25
+        return (
+            set(sequences(memory, "d1")) == set(range(1, 26)) and sequences(memory, "d3")[-1] == 25
+        )
 
     await until(all_of_them, True)
     assert len(memory.published) <= 100 + 10, f"{before} were published before the end"

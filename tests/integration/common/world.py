@@ -195,7 +195,7 @@ async def open_world(databases: Databases, bus: Bus) -> AsyncIterator[World]:
         writer=await databases.open(WRITER, name), reader=await databases.open(READER, name),
         bus=bus, keys=keys,
     )  # fmt: skip
-    await bus.ensure_topics({topic: False for topic in TOPICS}, partitions=3)
+    await bus.ensure_topics(dict.fromkeys(TOPICS, False), partitions=3)
     try:
         yield world
     finally:

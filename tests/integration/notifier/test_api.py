@@ -347,11 +347,17 @@ async def test_the_loops_send_what_arrives_and_stop_cleanly(
     }
 
     await postman.hear(notice("n1", channels={"letter": ("i1",)}))
-    while await postman.states() != ["sent"]:
-        await asyncio.sleep(0.01)
+    await until_sent(postman)
     for task in loops.values():
         task.cancel()
     await asyncio.gather(*loops.values(), return_exceptions=True)
 
     assert all(task.cancelled() for task in loops.values())
     assert {"send-0", "send-1", "sweep", "feedback", "listen"} <= loops.keys()
+
+
+async def until_sent(postman: Postman) -> None:
+    while True:
+        if await postman.states() == ["sent"]:
+            return
+        await asyncio.sleep(0.01)

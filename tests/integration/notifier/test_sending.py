@@ -131,6 +131,24 @@ async def test_a_refused_permit_gives_the_notice_back_and_sends_nothing(postman:
     assert not postman.smtp.mails
 
 
+async def test_a_message_about_very_many_invoices_asks_for_several_permits(
+    postman: Postman,
+) -> None:
+    many = [f"i{n}" for n in range(2500)]
+    await postman.know("d1", "d2")
+    await postman.hear(notice("n1", invoices=many))
+    await postman.send_all()
+    asked = [len(request.invoices) for request in postman.ledger.asked]
+    postman.ledger.closed["i2400"] = "paid"
+
+    await postman.hear(notice("n2", debtor="d2", invoices=many))
+    await postman.send_all()
+
+    assert asked == [1000, 1000, 500]
+    assert await postman.states() == ["sent", "returned"]
+    assert not postman.ledger.live
+
+
 async def test_nothing_is_sent_while_the_ledger_is_silent(postman: Postman) -> None:
     await postman.know()
     await postman.hear(notice("n1"))
@@ -431,13 +449,39 @@ async def test_a_record_that_fails_for_a_moment_is_written_all_the_same(postman:
     assert await postman.states() == ["sent"]
 
 
-async def test_a_message_that_cannot_be_rendered_fails_alone(postman: Postman) -> None:
+@pytest.mark.parametrize("template", ["broken", "crash"])
+async def test_a_message_that_cannot_be_rendered_fails_alone(
+    postman: Postman, template: str
+) -> None:
     await postman.know("d1", "d2")
-    await postman.hear(notice("n1"), notice("n2", debtor="d2", template="broken"))
+    await postman.hear(notice("n1"), notice("n2", debtor="d2", template=template))
 
     await postman.send_all()
 
     assert await postman.states() == ["sent", "failed"]
+
+
+async def test_revocations_that_race_with_the_sending_end_in_one_verdict_each(
+    postman: Postman,
+) -> None:
+    debtors = [f"d{n}" for n in range(60)]
+    await postman.know(*debtors)
+    await postman.hear(*(notice(f"n{d}", debtor=d) for d in debtors))
+    small = replace(postman.timing, batch=7, parallel=3)
+    workers = [postman.sender(timing=small, worker=f"w{n}") for n in range(2)]
+
+    async def revoke_all() -> None:
+        for first in range(0, 60, 10):
+            await postman.hear(
+                *(revoked(f"n{d}", "i1", debtor=d) for d in reversed(debtors[first : first + 10]))
+            )
+
+    await asyncio.gather(revoke_all(), *(postman.send_all(worker) for worker in workers))
+
+    states = await postman.states()
+    assert set(states) <= {"sent", "suppressed"}
+    assert states.count("sent") == len(set(postman.smtp.log.message_ids))
+    assert len(await postman.told()) == 60
 
 
 async def test_old_claims_of_a_killed_process_are_dropped_when_it_starts_again(

@@ -79,7 +79,7 @@ async def test_a_notice_from_the_broker_goes_out_and_its_event_comes_back(
         ledger=postman.ledger,
     )
     loops = [asyncio.ensure_future(loop()) for loop in service.loops.values()]
-    watcher = await bus.subscribe(["notifications.v1"], group="watcher")
+    watcher = await bus.subscribe(["notifications.v1"], group="watcher", partitions=range(6))
 
     await publish(bus, tenant_event(), key=TENANT)
     await publish(bus, postman.contacts(), key=account_key(TENANT, "d1"))

@@ -39,7 +39,6 @@ class Catcher:
 
 
 async def start(folder: Path, **settings: int) -> Catcher:
-    folder.mkdir(parents=True, exist_ok=True)
     smtp_port, http_port = child.free_port(), child.free_port()
     environment = os.environ | {
         "CATCHER_FOLDER": str(folder / "mail"),
@@ -251,7 +250,16 @@ async def test_letters_of_the_spool_are_listed_and_shown(catcher: Catcher) -> No
     letters = catcher.folder / "spool" / "demo"
     letters.mkdir(parents=True)
     (letters / "one.pdf").write_bytes(b"%PDF-1.7 one")
-    (letters / "one.json").write_text(json.dumps({"tenant": "demo", "invoices": ["INV-1"]}))
+    (letters / "one.json").write_text(
+        json.dumps(
+            {
+                "tenant": "demo",
+                "invoice_ids": ["INV-1"],
+                "level": "final_demand",
+                "to": {"name": "Roux SARL", "city": "Lyon"},
+            }
+        )
+    )
     (catcher.folder / "secret.pdf").write_bytes(b"not yours")
 
     listed = (await catcher.http.get("/api/letters", params={"invoice": "INV-1"})).json()
@@ -261,7 +269,9 @@ async def test_letters_of_the_spool_are_listed_and_shown(catcher: Catcher) -> No
     assert [item["path"] for item in listed["items"]] == ["demo/one.pdf"]
     assert (shown.content, shown.headers["content-type"]) == (b"%PDF-1.7 one", "application/pdf")
     assert outside.status_code == 404
-    assert "demo/one.pdf" in (await catcher.http.get("/", params={"view": "letters"})).text
+    page = (await catcher.http.get("/", params={"view": "letters"})).text
+    assert "Roux SARL, Lyon" in page
+    assert "final demand INV-1" in page
 
 
 async def test_nonsense_on_the_mail_port_does_not_end_the_catcher(catcher: Catcher) -> None:

@@ -78,9 +78,7 @@ def refused(keys: Keys, token: str) -> ProblemError:
 def test_a_token_of_ours_says_who_is_calling(keys: Keys) -> None:
     principal = keys.verifier.principal(keys.token())
 
-    assert principal == Principal(
-        subject="erp", tenant="acme", scopes=frozenset({"ledger:write"})
-    )
+    assert principal == Principal(subject="erp", tenant="acme", scopes=frozenset({"ledger:write"}))
 
 
 def test_the_private_key_is_for_its_owner_only(keys: Keys) -> None:
@@ -223,9 +221,7 @@ async def test_a_route_without_a_proper_token_answers_401(
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_token_without_the_scope_answers_403(
-    keys: Keys, client: httpx.AsyncClient
-) -> None:
+async def test_a_token_without_the_scope_answers_403(keys: Keys, client: httpx.AsyncClient) -> None:
     token = keys.token(scopes=frozenset({"ledger:read"}))
 
     answer = await client.get("/books", headers={"authorization": f"Bearer {token}"})

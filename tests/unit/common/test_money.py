@@ -56,7 +56,9 @@ def test_only_text_is_an_amount(value: object) -> None:
         parse_minor(value, "EUR")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("text", "currency"), [("0.001", "EUR"), ("0.5", "JPY"), ("1.2345", "KWD")])
+@pytest.mark.parametrize(
+    ("text", "currency"), [("0.001", "EUR"), ("0.5", "JPY"), ("1.2345", "KWD")]
+)
 def test_more_decimals_than_the_currency_has_are_refused(text: str, currency: str) -> None:
     with pytest.raises(MoneyError, match="decimals"):
         parse_minor(text, currency)

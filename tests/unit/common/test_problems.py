@@ -87,7 +87,9 @@ async def test_a_body_that_is_no_json_is_the_callers_fault(
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("GET", "/orders", 405)])
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/nowhere", 404), ("GET", "/orders", 405)]
+)
 async def test_a_wrong_address_is_a_problem_too(
     client: httpx.AsyncClient, method: str, path: str, status: int
 ) -> None:

@@ -54,6 +54,7 @@ class Options:
     demo: bool = True
     broker_memory_mib_max: int = 1_500
     log_level: str = "info"
+    port_offset: int = 0
 
 
 def up(options: Options, view: View) -> int:
@@ -83,7 +84,7 @@ class Launcher:
     def __init__(self, state: State, options: Options, view: View) -> None:
         state.ensure_secrets()
         leftovers.end(state)
-        chosen = ports.choose(state.load("ports.json"))
+        chosen = ports.choose(state.load("ports.json"), offset=options.port_offset)
         state.save("ports.json", chosen)
         self._state = state
         self._options = options

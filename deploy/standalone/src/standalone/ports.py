@@ -21,23 +21,28 @@ class PortError(RuntimeError):
 
 
 def choose(
-    remembered: Mapping[str, object], *, is_free: Callable[[int], bool] = child.is_free
+    remembered: Mapping[str, object],
+    *,
+    offset: int = 0,
+    is_free: Callable[[int], bool] = child.is_free,
 ) -> dict[str, int]:
     """A free port for every name of `USUAL`, all different.
 
     Args:
         remembered: ports of the last run; kept where they are free, so that bookmarks stay valid.
+        offset: added to the usual ports, for several platforms on one machine.
         is_free: whether a port can be listened on.
 
     Raises:
         PortError: nothing free near the usual port.
     """
     chosen: dict[str, int] = {}
-    for name, usual in USUAL.items():
+    for name, standard in USUAL.items():
+        usual = standard + offset
         last = remembered.get(name)
         first = [last] if isinstance(last, int) and 0 < last < 65536 else []
         # a usual port of another name is not taken away from it
-        others = {port for other, port in USUAL.items() if other != name}
+        others = {port + offset for other, port in USUAL.items() if other != name}
         following = [port for port in range(usual, usual + _TRIES) if port not in others]
         candidates = (port for port in [*first, *following] if port not in chosen.values())
         found = next((port for port in candidates if is_free(port)), None)

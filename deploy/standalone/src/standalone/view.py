@@ -73,9 +73,11 @@ class View:
     def banner(self, connection: Connection, *, login_link: str, tenant: str) -> None:
         """Where everything is. Links are printed plainly, so that no wrapping breaks them."""
         table = Table.grid(padding=(0, 2))
-        docs = "  ".join(f"{_NAMES[key]} {connection.urls[key]}/docs" for key in _NAMES)
+        docs = "\n".join(f"{connection.urls[key]}/docs  [dim]{_NAMES[key]}[/]" for key in _NAMES)
         command = f"dunning token --tenant {tenant}"
-        table.add_row("[bold]Mail, SMS, letters[/]", connection.urls["catcher"])
+        table.add_row(
+            "[bold]Caught mail[/]", f"{connection.urls['catcher']}  [dim]e-mail, SMS, letters[/]"
+        )
         table.add_row("[bold]API docs[/]", docs)
         table.add_row("[bold]API token[/]", f"{_own_command(command)}")
         table.add_row("[bold]Data[/]", connection.data)

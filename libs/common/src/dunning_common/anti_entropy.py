@@ -1,7 +1,8 @@
 """Anti-entropy: compare with what the producers have written, and pull what never arrived.
 
-The broker may lose anything, even everything: this heals it, over HTTP, event by event in order. Pulled
-events go through the same inbox as those of the broker. Must not be called inside a transaction.
+The broker may lose anything, even everything: this heals it, over HTTP, event by event in order.
+Pulled events go through the same inbox as those of the broker. Must not be called inside a
+transaction.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class AntiEntropy:
         feeds: Mapping[str, FeedClient],
         registry: CollectorRegistry,
     ) -> None:
-        """Args: the service's database and inbox, the producer's feed per topic, and the metrics."""
+        """Args: the service's database and inbox, the producer's feed per topic, the metrics."""
         self._db = db
         self._inbox = inbox
         self._feeds = feeds
@@ -72,9 +73,7 @@ class AntiEntropy:
             await self._save_cursor(topic, txid)
         return behind
 
-    async def catch_up(
-        self, topic: str, *, tenant: str | None, keys: Sequence[str] | None
-    ) -> None:
+    async def catch_up(self, topic: str, *, tenant: str | None, keys: Sequence[str] | None) -> None:
         """Like `compare`, of some streams, up to this very moment.
 
         Raises:

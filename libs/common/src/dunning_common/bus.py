@@ -1,7 +1,8 @@
 """The port to the message broker: what the relay and the consumer need from it, and no more.
 
-Adapters: `dunning_common.kafka` (aiokafka behind guards) and `dunning_common.testing.bus` (in memory);
-both pass the same contract suite. Correctness never depends on them: it sits in PostgreSQL.
+Adapters: `dunning_common.kafka` (aiokafka behind guards) and `dunning_common.testing.bus` (in
+memory); both pass the same contract suite. Correctness never depends on them: it sits in
+PostgreSQL.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Protocol
 
 
 class BusError(RuntimeError):
-    """The broker did not do it in time, or the client is broken: drop the client, make a new one."""
+    """The broker did not do it in time, or the client is broken: make a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Publisher(Protocol):
 
 
 class Subscription(Protocol):
-    """Reads some partitions, each from where its group committed last, or from its earliest record."""
+    """Reads some partitions, each from where its group committed last, or from the beginning."""
 
     async def fetch(self, *, max_records: int, timeout_s: float) -> list[Received]:
         """What has arrived, at the latest after `timeout_s`; an empty list when nothing has.
@@ -62,7 +63,7 @@ class Subscription(Protocol):
         ...
 
     async def commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
-        """Tell the broker the next offset to read per (topic, partition): a convenience, not a promise."""
+        """Tell the broker where to go on per (topic, partition): a convenience, not a promise."""
         ...
 
     async def close(self) -> None:

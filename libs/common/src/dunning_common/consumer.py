@@ -1,16 +1,16 @@
 """The consumer: keeps one service up to date with the topics it reads.
 
-Three loops share one inbox: the stream reads the broker, the healer fills gaps in sequence numbers, and
-the comparer asks the producers what should have arrived. Any one of them is enough for correctness; it
-knows no business meaning and does not trust the broker.
+Three loops share one inbox: the stream reads the broker, the healer fills gaps in sequence numbers,
+and the comparer asks the producers what should have arrived. Any one of them is enough for
+correctness; it knows no business meaning and does not trust the broker.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
-from typing import NoReturn
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import NoReturn, TypeVar
 
 import prometheus_client
 import structlog
@@ -30,12 +30,16 @@ from dunning_common.watchdog import ExitProcess, Watchdog
 __all__ = ["ApplyEvents", "Consumed", "Consumer", "Retried"]
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 _FETCH_S = 1.0
+_FIRST_FETCH_S = 0.2
 _LEASE_S = 2.0
 _COMMIT_S = 1.0
 _BACKOFF_MAX_S = 5.0
 _HEAL_RETRY_S = 2.0
+_CALM_CHECK_S = 0.05
+_CONNECT_PATIENCE_S = 2.0
 # Without the broker the comparer is the only way for events: then it looks this often.
 _OUTAGE_COMPARE_S = 2.0
 
@@ -91,12 +95,13 @@ class Consumer:
         self._gap_seen = asyncio.Event()
         self._connected = False
         self._received_since_compare = 0
+        self._pouring = True  # unless the first fetch says otherwise
         self._suspicious = False
         self._unreadable = prometheus_client.Counter(
             "dunning_records_unreadable", "Records that hold no event.", registry=registry
         )
         self._connected_gauge = prometheus_client.Gauge(
-            "dunning_consumer_connected", "Whether the broker is being read.", registry=registry
+            "dunning_consumer_connected", "Whether the broker answers.", registry=registry
         )
 
     async def run(self) -> None:
@@ -117,10 +122,10 @@ class Consumer:
         tenant: str | None = None,
         keys: Sequence[str] | None = None,
     ) -> bool:
-        """Compare with the producers' heads and pull what is missing, right now, without the broker.
+        """Compare with the producers' heads and pull what is missing, right now.
 
-        Events in flight are pulled as well; when the broker brings them later they are dropped. Works
-        without `run`. Never call it inside a transaction.
+        Needs no broker, and not `run`. Events in flight are pulled as well; when the broker brings
+        them later they are dropped. Never call it inside a transaction.
 
         Args:
             topics: which topics.
@@ -160,39 +165,39 @@ class Consumer:
                 if not _passes(error):
                     raise
                 log.warning("stream_broken", consumer=self._name, error=repr(error))
-                await self._leases.close()
-            finally:
                 self._set_connected(False)
+                await self._leases.close()
             backoff_s = 0.1 if monotonic() - started > _BACKOFF_MAX_S else backoff_s * 2
             await self._pause(min(backoff_s, _BACKOFF_MAX_S))
 
     async def _read_until_leases_change(self) -> None:
         count = await self._bus.ensure_topics(self._topics, partitions=PARTITIONS)
         mine = await self._leases.refresh(count)
-        if not mine:
+        if not mine:  # other replicas read all of it
+            self._set_connected(True)
             await self._pause(_LEASE_S)
             return
         subscription = await self._bus.subscribe(
             list(self._topics), group=self._name, partitions=mine
         )
+        self._set_connected(True)
         try:
-            self._set_connected(True)
             log.info("stream_reading", consumer=self._name, partitions=len(mine), of=count)
             await self._read(subscription, count, mine)
         finally:
             await subscription.close()
 
-    async def _read(
-        self, subscription: Subscription, count: int, mine: frozenset[int]
-    ) -> None:
+    async def _read(self, subscription: Subscription, count: int, mine: frozenset[int]) -> None:
         offsets: dict[tuple[str, int], int] = {}
         next_lease = monotonic() + _LEASE_S
         next_commit = monotonic() + _COMMIT_S
         while True:
             self._watchdog.beat()
             received = await subscription.fetch(
-                max_records=self._batch_size, timeout_s=_FETCH_S
+                max_records=self._batch_size,
+                timeout_s=_FIRST_FETCH_S if self._pouring else _FETCH_S,
             )
+            self._pouring = 2 * len(received) >= self._batch_size
             await self._take(received)
             offsets |= {(r.topic, r.partition): r.offset + 1 for r in received}
             if offsets and (not received or monotonic() > next_commit):
@@ -234,9 +239,10 @@ class Consumer:
         try:
             return Incoming.read(record.topic, record.value)
         except ValueError as error:
-            # Not written by a relay, or damaged. If it stood for an event, its stream has a gap now.
+            # Not written by a relay, or damaged. If it stood for an event, its stream has a gap
+            # now.
             self._unreadable.inc()
-            log.error(
+            log.warning(
                 "record_unreadable", topic=record.topic, partition=record.partition,
                 offset=record.offset, error=type(error).__name__,
             )  # fmt: skip
@@ -263,23 +269,48 @@ class Consumer:
     async def _compare(self) -> NoReturn:
         """Anti-entropy: at the start, then every so often; often while the broker is away."""
         settled_s = 0.0
+        retried = False
         while True:
+            await self._until_calm()
             received, self._received_since_compare = self._received_since_compare, 0
-            try:
-                await self._inbox.measure_parked()
-                behind = 0
-                for topic in self._topics:
-                    if topic in self._feeds:
-                        behind += await self._anti_entropy.compare(topic, settled_s=settled_s)
-            except Exception as error:
-                if not _passes(error):
-                    raise
-                log.warning("compare_failed", consumer=self._name, error=repr(error))
-                await asyncio.sleep(min(_OUTAGE_COMPARE_S, self._anti_entropy_s))
-                continue
+            if not retried:  # perhaps this is the version that can apply what the last could not
+                retried = await self._attempt(self._inbox.retry()) is not None
+            behind, complete = await self._compare_all(settled_s)
             if behind and settled_s and not received and self._connected:
                 self._suspicious = True
-            settled_s = await self._wait_to_compare()
+            if complete:
+                settled_s = await self._wait_to_compare()
+            else:
+                await asyncio.sleep(min(_OUTAGE_COMPARE_S, self._anti_entropy_s))
+
+    async def _compare_all(self, settled_s: float) -> tuple[int, bool]:
+        """How many streams were behind, and whether every feed answered."""
+        outcomes = [
+            await self._attempt(self._anti_entropy.compare(topic, settled_s=settled_s))
+            for topic in self._topics
+            if topic in self._feeds
+        ]
+        await self._attempt(self._inbox.measure_parked())
+        answers = [outcome for outcome in outcomes if outcome is not None]
+        return sum(answers), len(answers) == len(outcomes)
+
+    async def _attempt(self, work: Awaitable[T]) -> T | None:
+        """Do it, or say in the log why it has to wait."""
+        try:
+            return await work
+        except Exception as error:
+            if not _passes(error):
+                raise
+            log.warning("compare_failed", consumer=self._name, error=repr(error))
+            return None
+
+    async def _until_calm(self) -> None:
+        """While records pour in, what seems to be missing is on its way: let them come."""
+        started = monotonic()
+        while self._pouring and monotonic() - started < self._anti_entropy_s:
+            if not self._connected and monotonic() - started > _CONNECT_PATIENCE_S:
+                return
+            await asyncio.sleep(_CALM_CHECK_S)
 
     async def _wait_to_compare(self) -> float:
         """Sleep until the next comparison is due; how long events have to reach us otherwise."""
@@ -295,7 +326,9 @@ class Consumer:
         await asyncio.sleep(seconds)
 
     def _set_connected(self, connected: bool) -> None:
+        """Whether the broker brings events, here or to another replica."""
         self._connected = connected
+        self._pouring = self._pouring and connected
         self._connected_gauge.set(connected)
 
 

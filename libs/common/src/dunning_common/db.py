@@ -1,8 +1,9 @@
 """PostgreSQL access: one unit of work is one transaction, and the only commit is here.
 
-Two roles per service. The *api* role is bound by row-level security to the tenant of the request; the
-*worker* role (relay, consumers, sweepers) works across tenants. Neither owns the tables, neither is a
-superuser. No SQL lives here.
+Two roles per service. The *api* role is bound by row-level security to the tenant of the request;
+the
+*worker* role (relay, consumers, sweepers) works across tenants. Neither owns the tables, neither is
+a superuser. No SQL lives here.
 """
 
 from __future__ import annotations
@@ -26,13 +27,21 @@ class Database:
     """The pools of one service. Make it in bootstrap, close it at the end."""
 
     def __init__(
-        self, *, api_url: str, worker_url: str, schema: str, pool_size: int = 5, name: str = "dunning"
+        self,
+        *,
+        api_url: str,
+        worker_url: str,
+        schema: str,
+        pool_size: int = 5,
+        name: str = "dunning",
     ) -> None:
         self.schema = schema
         self.worker_url = worker_url
         self._on_outbox_commit: list[Callable[[], object]] = []
         self._api = _engine(api_url, schema=schema, pool_size=pool_size, name=f"{name}-api")
-        self._worker = _engine(worker_url, schema=schema, pool_size=pool_size, name=f"{name}-worker")
+        self._worker = _engine(
+            worker_url, schema=schema, pool_size=pool_size, name=f"{name}-worker"
+        )
 
     @asynccontextmanager
     async def tenant(self, tenant: str) -> AsyncIterator[AsyncConnection]:
@@ -60,8 +69,8 @@ class Database:
     def on_outbox_commit(self, wake: Callable[[], object]) -> None:
         """Call `wake` after each commit here that wrote outbox rows.
 
-        Instead of NOTIFY inside the transaction: that takes a lock which lets only one transaction of
-        the whole database commit at a time.
+        Instead of NOTIFY inside the transaction: that takes a lock which lets only one transaction
+        of the whole database commit at a time.
         """
         self._on_outbox_commit.append(wake)
 
@@ -87,7 +96,7 @@ class Database:
 
 
 async def driver(connection: AsyncConnection) -> asyncpg.Connection[Any]:
-    """The asyncpg connection beneath, inside the same transaction: for COPY and arrays of records."""
+    """The asyncpg connection beneath, in the same transaction: for COPY and arrays of records."""
     raw = await connection.get_raw_connection()
     connection_ = raw.driver_connection
     if connection_ is None:
@@ -104,6 +113,7 @@ def _engine(url: str, *, schema: str, pool_size: int, name: str) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
+        hide_parameters=True,  # they may be personal data, and errors are logged and kept
         connect_args={
             "server_settings": {"search_path": schema, "application_name": name, "jit": "off"},
             "timeout": 10,

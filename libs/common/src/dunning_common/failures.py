@@ -1,6 +1,7 @@
 """Tells a failure that passes by itself from one that a certain event brings with it.
 
-The first is tried again as it is; the second is poison, and is parked. Pure judgement over exceptions.
+The first is tried again as it is; the second is poison, and is parked. Pure judgement over
+exceptions.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _OF_THE_PROGRAM = (FileNotFoundError, PermissionError, IsADirectoryError, NotADi
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same work may succeed later: lost connections, deadlocks, a full disk, a shutdown."""
+    """Whether the same work may succeed later: lost connections, deadlocks, a full disk."""
     return any(_is_transient(cause) for cause in _causes(error))
 
 

@@ -15,8 +15,8 @@ import orjson
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from dunning_common.auth import require
 from dunning_common import parking
+from dunning_common.auth import require
 from dunning_common.db import Database, driver
 from dunning_common.parking import ParkedRow
 from dunning_common.problems import ProblemError
@@ -38,8 +38,8 @@ class FeedError(RuntimeError):
 class HeadsRequest(BaseModel):
     """Which streams moved, and how far.
 
-    `since` is the `txid` of an earlier answer; `settled_s` leaves out what moved in the last so many
-    seconds; `after_key` is the `next_key` of the page before.
+    `since` is the `txid` of an earlier answer; `settled_s` leaves out what moved in the last so
+    many seconds; `after_key` is the `next_key` of the page before.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -109,7 +109,8 @@ WHERE topic = $1 AND ($2::text IS NULL OR tenant = $2) AND ($3::text[] IS NULL O
   AND key > $6
 ORDER BY key LIMIT $7
 """
-# Whoever is not finished now, or not settled, has this txid or a greater one: ask from here next time.
+# Whoever is not finished now, or not settled, has this txid or a greater one: ask from here next
+# time.
 _NEXT_SINCE = """
 SELECT least(pg_snapshot_xmin(pg_current_snapshot()),
     (SELECT min(txid) FROM stream_head WHERE topic = $1 AND txid >= $2::text::xid8

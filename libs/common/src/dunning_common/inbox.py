@@ -1,7 +1,8 @@
 """The inbox: takes received events into the service's state, one batch in one transaction.
 
-Lock the positions, drop what was received before, apply what comes next, park what cannot be applied,
-write the positions. It does not care where events come from: broker, feed and parking lot all end here.
+Lock the positions, drop what was received before, apply what comes next, park what cannot be
+applied, write the positions. It does not care where events come from: broker, feed and parking lot
+all end here.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Consumed:
 
 
 ApplyEvents = Callable[[AsyncConnection, Sequence[Consumed]], Awaitable[None]]
-"""A service's handler: set-based, inside the consumer's transaction; raises on poison, never commits."""
+"""A service's handler: set-based, in the consumer's transaction; raises on poison, no commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,9 @@ class Inbox:
         self._poisoned = prometheus_client.Counter(
             "dunning_events_poisoned", "Events that could not be applied.", registry=registry
         )
-        self._parked = prometheus_client.Gauge("dunning_events_parked", "Events in the lot.", registry=registry)
+        self._parked = prometheus_client.Gauge(
+            "dunning_events_parked", "Events in the lot.", registry=registry
+        )
         self._hop = prometheus_client.Histogram(
             "dunning_event_hop_seconds",
             "From being written by the producer to being applied here.",
@@ -149,9 +152,8 @@ class Inbox:
                 )  # fmt: skip
             if not streams:
                 break
-            async with self._turn:
-                while done := await self._retry(streams):
-                    applied += done
+            while done := await self._retry(streams):
+                applied += done
             after = max(streams)
         return Retried(applied=applied, still_parked=await self.measure_parked())
 
@@ -193,9 +195,7 @@ class Inbox:
             await positions.advance(raw, planned.positions)
         return planned, failed
 
-    async def _apply_all(
-        self, connection: AsyncConnection, events: Sequence[Incoming]
-    ) -> None:
+    async def _apply_all(self, connection: AsyncConnection, events: Sequence[Incoming]) -> None:
         if events:
             await self._apply(
                 connection,
@@ -252,7 +252,7 @@ class Inbox:
 
     async def _retry(self, tenants: dict[Stream, str]) -> int:
         """One transaction over the first parked events of some streams; how many were applied."""
-        async with self._db.worker() as connection:
+        async with self._turn, self._db.worker() as connection:
             raw = await driver(connection)
             await positions.lock(raw, tenants)
             rows = await parking.first_events(

@@ -1,8 +1,8 @@
 """The Kafka adapter of the bus: aiokafka behind guards, because that client can hang.
 
-Every await has a deadline of ours; producers are neither idempotent nor transactional; partitions are
-assigned, groups never joined; offsets are committed explicitly; whoever gets a BusError drops the
-client and makes a new one. Holds no state that matters: correctness sits in PostgreSQL.
+Every await has a deadline of ours; producers are neither idempotent nor transactional; partitions
+are assigned, groups never joined; offsets are committed explicitly; whoever gets a BusError drops
+the client and makes a new one. Holds no state that matters: correctness sits in PostgreSQL.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from dunning_common.bus import BusError, Publisher, Received, Record, Subscripti
 MAX_RECORD_BYTES = 8 * 1024 * 1024
 _CLOSE_DEADLINE_S = 3.0
 _BATCH_BYTES = 512 * 1024
-# How long the broker may hold a fetch that finds nothing. Kafka answers the moment something arrives;
-# the embedded broker looks again only after about half of it. So: short while busy, long when idle.
+# How long the broker may hold a fetch that finds nothing. Kafka answers the moment something
+# arrives; the embedded broker looks again only after about half of it. So: short while busy, long
+# when idle.
 _BUSY_WAIT_MS = 15
 _IDLE_WAIT_MS = 200
 _IDLE_AFTER_S = 3.0
@@ -36,9 +37,7 @@ T = TypeVar("T")
 class KafkaBus:
     """A `Bus` on a Kafka cluster. Connects only when asked for a publisher or a subscription."""
 
-    def __init__(
-        self, bootstrap: str, *, replication: int = -1, deadline_s: float = 10.0
-    ) -> None:
+    def __init__(self, bootstrap: str, *, replication: int = -1, deadline_s: float = 10.0) -> None:
         """Make a bus.
 
         Args:
@@ -133,12 +132,14 @@ class KafkaPublisher:
 
     def __init__(self, producer: Any, *, deadline_s: float) -> None:
         self._producer = producer
+        self._last: dict[TopicPartition, int] = {}  # offset of the last record per partition
         self._deadline_s = deadline_s
 
     async def publish(self, topic: str, records: Sequence[Record]) -> None:
         """Write the records, in order per key.
 
-        One that is larger than the broker takes is left out: consumers see the gap and ask the feed.
+        One that is larger than the broker takes is left out: consumers see the gap and ask the
+        feed.
         """
         await _deadline(self._send(topic, records), self._deadline_s, "publish")
 
@@ -156,6 +157,18 @@ class KafkaPublisher:
                 log.warning("record_too_large", topic=topic)
             elif isinstance(outcome, BaseException):
                 raise outcome
+            else:
+                self._check_offset(outcome)
+
+    def _check_offset(self, written: Any) -> None:
+        """A broker that came back empty begins anew at 0, perhaps even without the topic."""
+        place = written.topic_partition
+        if written.offset <= self._last.get(place, -1):
+            raise BusError(
+                f"{written.topic}/{written.partition} went back to {written.offset}: "
+                "the broker forgot its records"
+            )
+        self._last[place] = written.offset
 
     async def close(self) -> None:
         """Let go."""

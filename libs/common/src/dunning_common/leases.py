@@ -54,9 +54,7 @@ class Leases:
                 begin anew.
         """
         connection = await self._connected()
-        members = await connection.fetchval(
-            _MEMBERS, self._lock, _MEMBER, timeout=_SQL_TIMEOUT_S
-        )
+        members = await connection.fetchval(_MEMBERS, self._lock, _MEMBER, timeout=_SQL_TIMEOUT_S)
         share = -(-partitions // max(members, 1))
         surplus = sorted(self._held)[share:] + [n for n in self._held if n >= partitions]
         if surplus:

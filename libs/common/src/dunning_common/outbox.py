@@ -1,7 +1,7 @@
 """The outbox: events are written in the same transaction as the change they tell of.
 
-Only writes rows; publishing is the relay's. `sequence` counts per (topic, key) and is taken under that
-key's row lock, so that the order of commits is the order of sequences.
+Only writes rows; publishing is the relay's. `sequence` counts per (topic, key) and is taken under
+that key's row lock, so that the order of commits is the order of sequences.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[
 async def append(
     connection: AsyncConnection, events: Sequence[Outgoing], *, source: str
 ) -> list[Envelope]:
-    """Write events in the given order inside the caller's transaction; two statements for any number.
+    """Write events in the given order inside the caller's transaction.
+
+    Two statements for any number of events. Call it last: it locks the keys until the commit.
 
     Args:
         connection: an open transaction of the service.
@@ -107,4 +109,3 @@ async def append(
     )
     connection.info[OUTBOX_WRITTEN] = True
     return envelopes
-

@@ -1,7 +1,7 @@
 """The parking lot: events that could not be applied, and whatever of their stream came after them.
 
-A parked event counts as received, so its stream stays in order while it waits for a person or a fix.
-SQL only; deciding what is poison is the inbox's.
+A parked event counts as received, so its stream stays in order while it waits for a person or a
+fix. SQL only; deciding what is poison is the inbox's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
+from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
 
+from dunning_common.problems import json_pointer
 from dunning_common.sequencing import Stream
 
 _ERROR_CHARS = 2_000
@@ -63,7 +66,7 @@ DELETE FROM parked_event WHERE topic = $1 AND key = $2 AND sequence = $3 RETURNI
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedEvent:
-    """An event in the lot. `error` is None for one that only waits behind the poison of its stream."""
+    """An event in the lot. `error` is None for one that only waits behind its stream's poison."""
 
     stream: Stream
     tenant: str
@@ -86,8 +89,19 @@ class ParkedRow:
 
 
 def describe(error: BaseException) -> str:
-    """The error as it is kept beside the event."""
-    return f"{type(error).__name__}: {error}"[:_ERROR_CHARS]
+    """The error as it is kept beside the event: what is wrong, without the values.
+
+    Those may be personal: PostgreSQL's first line names the constraint, its further lines the row;
+    pydantic echoes its input.
+    """
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig.__cause__ or error.orig
+    if isinstance(error, ValidationError):
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        words = "; ".join(f"{json_pointer(fault['loc'])}: {fault['msg']}" for fault in faults)
+    else:
+        words = str(error).split("\n", 1)[0]
+    return f"{type(error).__name__}: {words}"[:_ERROR_CHARS]
 
 
 async def streams_parked(

@@ -62,9 +62,7 @@ async def _lock(connection: asyncpg.Connection[Any], streams: list[Stream]) -> d
     return {Stream(row["topic"], row["key"]): row["sequence"] for row in rows}
 
 
-async def advance(
-    connection: asyncpg.Connection[Any], positions: Mapping[Stream, int]
-) -> None:
+async def advance(connection: asyncpg.Connection[Any], positions: Mapping[Stream, int]) -> None:
     """Write new positions of streams that are locked."""
     if positions:
         streams = sorted(positions)

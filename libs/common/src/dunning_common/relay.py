@@ -1,10 +1,11 @@
 """The relay: publishes the outbox, in order per key, never leaving out a slow transaction's rows.
 
-PgQ's technique: publish what is visible in this snapshot and was not in the last one; a cursor of ids
-would skip rows that commit late. The cursor is saved only after the broker's acknowledgement, so a
-crash publishes again and consumers drop the repeats. One relay per service, by a session advisory lock
-on the connection that also listens and saves the cursor: when it breaks, all three end together.
-Commits of the same process wake it directly; the standing-by relays of other replicas send NOTIFY.
+PgQ's technique: publish what is visible in this snapshot and was not in the last one; a cursor of
+ids would skip rows that commit late. The cursor is saved only after the broker's acknowledgement,
+so a crash publishes again and consumers drop the repeats. One relay per service, by a session
+advisory lock on the connection that also listens and saves the cursor: when it breaks, all three
+end together. Commits of the same process wake it directly; the standing-by relays of other replicas
+send NOTIFY.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ WHERE txid >= pg_snapshot_xmin($1::text::pg_snapshot)
   AND NOT pg_visible_in_snapshot(txid, $1::text::pg_snapshot)
 ORDER BY position LIMIT $2
 """
-# The rest of a large window, sorted once; held outside any transaction, so that nothing waits for it.
-# Utility statements take no parameters: what is filled in are numbers that PostgreSQL gave us.
+# The rest of a large window, sorted once; held outside any transaction, so that nothing waits for
+# it. Utility statements take no parameters: what is filled in are numbers that PostgreSQL gave us.
 _OPEN_REST = f"""
 DECLARE rest NO SCROLL CURSOR WITH HOLD FOR
 SELECT {_COLUMNS} FROM outbox
@@ -104,7 +105,8 @@ class Relay:
             db: the service's database.
             bus: where to publish.
             registry: takes the metrics.
-            topics: topics to create when missing, and whether each is compacted; all known by default.
+            topics: topics to create when missing, and whether each is compacted; all known by
+                default.
             page_size: most rows held in memory at a time.
             poll_s: how long to wait for news of a commit before looking anyway.
             watchdog_s: longest silence of the loop.
@@ -264,7 +266,7 @@ class Relay:
         publisher = await self._connected()
         outcomes = await asyncio.gather(
             *(publisher.publish(topic, records) for topic, records in by_topic.items()),
-            return_exceptions=True,  # all have ended, one way or the other, before anything is retried
+            return_exceptions=True,  # let all of them end before anything is tried again
         )
         for outcome in outcomes:
             if outcome is not None:

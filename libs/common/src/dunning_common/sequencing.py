@@ -40,9 +40,9 @@ E = TypeVar("E", bound=Sequenced)
 class Plan(Generic[E]):
     """What to do with a batch.
 
-    `apply` and `park` hold what comes next, in order per stream; the streams keep the order in which
-    they arrived. `positions` are those of the streams that move, after apply and park. `gaps` names
-    the streams of which something is missing, with the last position before the hole.
+    `apply` and `park` hold what comes next, in order per stream; the streams keep the order in
+    which they arrived. `positions` are those of the streams that move, after apply and park. `gaps`
+    names the streams of which something is missing, with the last position before the hole.
     """
 
     apply: tuple[E, ...]

@@ -1,7 +1,7 @@
-"""Encryption of personal data with one key per debtor, so that destroying the key erases the person.
+"""Encryption of personal data, one key per debtor: destroying the key erases the person.
 
-AES-256-GCM; the tenant and the debtor are bound in as associated data. Holds no keys: the ledger owns
-them and hands them out through its internal interface.
+AES-256-GCM; the tenant and the debtor are bound in as associated data. Holds no keys: the ledger
+owns them and hands them out through its internal interface.
 """
 
 from __future__ import annotations

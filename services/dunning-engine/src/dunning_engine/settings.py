@@ -13,7 +13,8 @@ from dunning_common.settings import ServiceSettings
 class Settings(ServiceSettings):
     """What the engine needs beside what every service has.
 
-    `sweep_batch` is how many accounts are decided in one transaction. `sweep_idle_s` is how long the
+    `sweep_batch` is how many accounts are decided in one transaction, `sweepers` how many such
+    transactions may run at the same time. `sweep_idle_s` is how long the
     sweeper sleeps at most when nobody wakes it. `silence_minutes` is how long a production notice may
     be in flight without news before the notifier's feed is asked. `clock_silence_s` is the same for a
     sandbox clock that waits, `ledger_patience_s` how long it waits for the ledger to book charges.
@@ -25,7 +26,8 @@ class Settings(ServiceSettings):
     )
 
     http_port: int = 8020
-    sweep_batch: int = Field(default=500, ge=1, le=10_000)
+    sweep_batch: int = Field(default=250, ge=1, le=10_000)
+    sweepers: int = Field(default=2, ge=1, le=16)
     sweep_idle_s: float = Field(default=5.0, gt=0)
     silence_minutes: float = Field(default=15.0, gt=0)
     clock_silence_s: float = Field(default=1.0, gt=0)

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time
 from typing import Any, Literal, Self
 from uuid import UUID
 
 from prometheus_client import CollectorRegistry
 
-from dunning_common import outbox
 from dunning_common.consumer import Consumed
 from dunning_common.db import Database, driver
 from dunning_common.events import notifications as news
@@ -32,6 +31,7 @@ from dunning_engine.adapters.pg_signals import Signals, wait_for
 from dunning_engine.adapters.public_law import PublicLaw
 from dunning_engine.adapters.sql_stores import StoreRoom
 from dunning_engine.bootstrap import recorder
+from dunning_engine.domain.policy import Level, Policy
 from dunning_engine.entrypoints.loops import ClockWalker, FlightWatch, Metrics, Sweeper
 from dunning_engine.handlers.set_clock import set_clock
 from dunning_engine.settings import Settings
@@ -107,7 +107,9 @@ class Ledger:
         event = ledger.InvoiceIssuedV1(invoice=state, effective_on=issued_on)
         return self._about(event, debtor_id, invoice_id)
 
-    def paid(self, invoice_id: str = "i1", *, on: date, amount_minor: int | None = None) -> Envelope:
+    def paid(
+        self, invoice_id: str = "i1", *, on: date, amount_minor: int | None = None
+    ) -> Envelope:
         """A payment of all that is open, or of a part."""
         before = self.invoices[invoice_id]
         paid_minor = before.open_minor if amount_minor is None else amount_minor
@@ -199,7 +201,9 @@ def answer(
     payload: Payload
     match outcome:
         case "sent":
-            payload = news.NoticeSentV1(**common, provider="fake", provider_ref="1", sha256="0" * 64)
+            payload = news.NoticeSentV1(
+                **common, provider="fake", provider_ref="1", sha256="0" * 64
+            )
         case "unknown":
             payload = news.NoticeUnknownV1(**common, reason="timeout")
         case "failed":
@@ -268,16 +272,11 @@ class Postman:
     async def run(self) -> None:
         """Deliver until cancelled, whenever something was written into the outbox."""
         written = asyncio.Event()
-        connection = await self.bench.db.listen_connection()
-        try:
-            channel = f"{outbox.CHANNEL}_{self.bench.db.schema}"
-            await connection.add_listener(channel, lambda *_: written.set())
-            while True:
-                written.clear()
-                if not await self.deliver():
-                    await wait_for(written, 0.5)
-        finally:
-            await connection.close()
+        self.bench.db.on_outbox_commit(written.set)
+        while True:
+            written.clear()
+            if not await self.deliver():
+                await wait_for(written, 0.5)
 
 
 class Bench:
@@ -356,6 +355,12 @@ class Bench:
             await self.walker.walk(tenant)
         return await self.clock(tenant)
 
+    async def walk_for(self, tenant: str, seconds: float) -> None:
+        """Walk until nothing moves any more without somebody else, or for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.walker.walk(tenant)
+
     async def clock(self, tenant: str) -> datetime:
         """Where a sandbox clock stands."""
         (row,) = await self.rows("SELECT now FROM tenant_clock WHERE tenant = $1", tenant)
@@ -414,6 +419,26 @@ def quiet_settings(**changes: Any) -> Settings:
     return Settings(**(fields | changes))
 
 
-def days(start: date, *offsets: int) -> Iterable[date]:
-    """Dates that many days after `start`."""
-    return tuple(start + timedelta(days=offset) for offset in offsets)
+def always_open(policy_id: str, version: int = 1) -> Policy:
+    """A policy that may speak at any hour of any day: first at the due date, then every ten days."""
+    return Policy(
+        policy_id=policy_id,
+        version=version,
+        name="Always open",
+        country=None,
+        levels=tuple(
+            Level(
+                code=f"level_{number}",
+                level_no=number,
+                threshold_days=10 * (number - 1),
+                gap_days=0 if number == 1 else 10,
+                channels=("email",),
+                template="first_reminder",
+            )
+            for number in (1, 2, 3)
+        ),
+        weekdays=frozenset(range(7)),
+        opens=time(0),
+        closes=time(23, 59),
+        observe_holidays=False,
+    )

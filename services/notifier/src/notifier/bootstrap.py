@@ -82,7 +82,7 @@ async def build(
         pool_size=settings.senders + 6,
         name="notifier",
     )
-    peers = httpx.AsyncClient(limits=httpx.Limits(max_connections=50))
+    peers = httpx.AsyncClient(limits=httpx.Limits(max_connections=50), trust_env=False)
     ledger = ledger or _ledger(settings, peers)
     channels = make_channels(settings)
     renderer = await asyncio.to_thread(Renderer)

@@ -19,6 +19,24 @@ class Letter:
     at: str
     about: dict[str, Any]
 
+    @property
+    def title(self) -> str:
+        """What it is, in a few words; the path when nothing is said of it."""
+        level = str(self.about.get("level", "")).replace("_", " ")
+        words = [level, *self.invoices] if level else [self.path]
+        return " ".join(words)
+
+    @property
+    def invoices(self) -> list[str]:
+        """Ids of the invoices that it is about."""
+        return [str(invoice) for invoice in self.about.get("invoice_ids") or ()]
+
+    @property
+    def addressee(self) -> str:
+        """To whom it goes."""
+        to = self.about.get("to")
+        return ", ".join(filter(None, (to.get("name"), to.get("city")))) if to else ""
+
     def as_dict(self) -> dict[str, Any]:
         """As the JSON API shows it."""
         return {
@@ -90,5 +108,4 @@ def _concerns(path: Path, relative: str, tenant: str | None, invoice: str | None
     about = _about(path)
     if tenant and tenant != about.get("tenant", relative.split("/", 1)[0]):
         return False
-    listed = about.get("invoices") or about.get("invoice_ids") or ()
-    return not invoice or invoice in listed
+    return not invoice or invoice in (about.get("invoice_ids") or ())

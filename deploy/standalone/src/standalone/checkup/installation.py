@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -53,7 +54,8 @@ def wheels(names: Sequence[str]) -> Finding:
     broken = []
     for name in names:
         try:
-            importlib.import_module(name)
+            with warnings.catch_warnings(action="ignore"):
+                importlib.import_module(name)
         except Exception as error:  # noqa: BLE001 -- a broken wheel raises anything
             broken.append(f"{name} ({error})")
     if broken:

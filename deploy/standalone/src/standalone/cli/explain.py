@@ -39,7 +39,7 @@ def explain(
             highlight=False,
         )
     for obstacle in found.get("obstacles") or ():
-        console.print(f"In the way: {obstacle}", highlight=False)
+        console.print(f"In the way: {obstacle['words']}", highlight=False)
 
 
 def _history(entries: list[dict[str, Any]]) -> Table:

@@ -25,12 +25,24 @@ def up(
             help="Start the broker afresh when it holds more than this, in MiB.",
         ),
     ] = 1_500,
+    port_offset: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=40_000,
+            help="Added to the usual ports: for several platforms on one machine.",
+        ),
+    ] = 0,
     log_level: Annotated[
         str, typer.Option(envvar="DUNNING_LOG_LEVEL", help="debug, info, warning or error.")
     ] = "info",
 ) -> None:
     """Start everything on this machine: database, broker, services, mail catcher."""
     options = launcher.Options(
-        folder=data, demo=demo, broker_memory_mib_max=broker_memory, log_level=log_level
+        folder=data,
+        demo=demo,
+        broker_memory_mib_max=broker_memory,
+        port_offset=port_offset,
+        log_level=log_level,
     )
     raise typer.Exit(launcher.up(options, View(console)))

@@ -1,7 +1,7 @@
 """Writes what the contracts say: `docs/events.md` for people, `docs/asyncapi.yaml` for tools.
 
-`python -m dunning_common.events.catalogue docs/`. Made from the models alone; a test compares, so that
-the documents cannot lie. Also gives the JSON Schemas that the snapshots hold.
+`python -m dunning_common.events.catalogue docs/`. Made from the models alone; a test compares, so
+that the documents cannot lie. Also gives the JSON Schemas that the snapshots hold.
 """
 
 from __future__ import annotations
@@ -20,10 +20,16 @@ from dunning_common.events.registry import PARTITIONS, TOPICS, Topic
 DOCUMENTS = ("events.md", "asyncapi.yaml")
 _ASYNCAPI_VERSION = "3.0.0"
 _SCHEMAS = "#/components/schemas/"
+_INTRODUCTION = (
+    "Every event travels in one envelope (CloudEvents attributes and what ordering needs) as JSON, "
+    f"in {PARTITIONS} partitions per topic, keyed as each topic says. `sequence` counts 1, 2, 3… "
+    "per topic and key: a jump is a loss, a repeat is dropped. A released version never changes; a "
+    "break is a `V2` beside it."
+)
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """The JSON Schema of every published shape, by name: the envelope, each payload, the contacts."""
+    """The JSON Schema of every published shape by name: envelope, payloads, contacts."""
     shapes: list[type[Envelope | Contract]] = [Envelope, Contacts]
     shapes += [event for topic in TOPICS.values() for event in topic.events]
     return {shape.__name__: _tidy(shape.model_json_schema()) for shape in shapes}
@@ -36,10 +42,7 @@ def events_markdown() -> str:
         "",
         "Made by `make events-docs` from `dunning_common.events`; do not edit.",
         "",
-        "Every event travels in one envelope (CloudEvents attributes and what ordering needs) as "
-        f"JSON, in {PARTITIONS} partitions per topic, keyed as each topic says. `sequence` counts "
-        "1, 2, 3… per topic and key: a jump is a loss, a repeat is dropped. A released version "
-        "never changes; a break is a `V2` beside it.",
+        _INTRODUCTION,
         "",
         "## Envelope",
         "",

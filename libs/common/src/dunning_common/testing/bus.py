@@ -1,6 +1,7 @@
 """A broker in memory: topics, partitions and committed offsets, and ways to break it.
 
-Passes the same contract suite as the Kafka adapter. For tests only: one event loop, nothing durable.
+Passes the same contract suite as the Kafka adapter. For tests only: one event loop, nothing
+durable.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ Partition = tuple[str, int]
 class MemoryBus:
     """A `Bus`.
 
-    `down`: every call fails. `wipe()`: forgets all, as a lost broker does. `deafen()`: subscriptions
-    that exist now never get anything again, and do not know it. `lose`: (topic, key) pairs whose
-    records are acknowledged and dropped. `repeat`: how often each record is stored.
+    `down`: every call fails. `wipe()`: forgets all, as a lost broker does. `deafen()`:
+    subscriptions that exist now never get anything again, and do not know it. `lose`: (topic, key)
+    pairs whose records are acknowledged and dropped. `repeat`: how often each record is stored.
     """
 
     def __init__(self) -> None:
@@ -113,9 +114,7 @@ class _MemorySubscription:
         self._age = bus.age
         self._hearing = bus.hearing
         self._closed = False
-        self._positions = {
-            place: bus.committed.get((group, *place), 0) for place in assigned
-        }
+        self._positions = {place: bus.committed.get((group, *place), 0) for place in assigned}
 
     async def fetch(self, *, max_records: int, timeout_s: float) -> list[Received]:
         loop = asyncio.get_running_loop()

@@ -35,16 +35,18 @@ _COVERED_BY = """
 SELECT DISTINCT invoice_id FROM cover
 WHERE tenant = $1 AND kind = 'payment' AND credit_id = ANY($2::text[]) AND amount_minor > 0
 """
+# The lateral lock makes PostgreSQL look each id up by the primary key, in the order of the ids,
+# whatever its statistics say: a fresh bulk load has none.
 _LOCK_INVOICES = f"""
-SELECT {sql_invoices.COLUMNS} FROM invoice
-WHERE tenant = $1 AND invoice_id = ANY($2::text[])
-ORDER BY invoice_id FOR NO KEY UPDATE
-"""
-_LOCK_INVOICES_AND_OPEN = f"""
-SELECT {sql_invoices.COLUMNS} FROM invoice
-WHERE tenant = $1 AND (
-    invoice_id = ANY($2::text[]) OR (debtor_id = ANY($3::text[]) AND status = 'open'))
-ORDER BY invoice_id FOR NO KEY UPDATE
+SELECT locked.* FROM (
+    SELECT unnest($2::text[]) AS id
+    UNION SELECT invoice_id FROM invoice
+    WHERE tenant = $1 AND debtor_id = ANY($3::text[]) AND status = 'open'
+    ORDER BY id
+) AS asked CROSS JOIN LATERAL (
+    SELECT {sql_invoices.COLUMNS} FROM invoice WHERE tenant = $1 AND invoice_id = asked.id
+    FOR NO KEY UPDATE
+) AS locked
 """
 _COVERS = """
 SELECT kind, credit_id, invoice_id, booked_minor, amount_minor, effective_on, reversed_on
@@ -152,12 +154,9 @@ async def _covered_by(raw: _Raw, tenant: str, payment_ids: Collection[str]) -> s
 async def _invoices(
     raw: _Raw, tenant: str, ids: Collection[str], open_of: Collection[str]
 ) -> dict[str, Invoice]:
-    if open_of:
-        rows = await raw.fetch(_LOCK_INVOICES_AND_OPEN, tenant, ids, open_of)
-    elif ids:
-        rows = await raw.fetch(_LOCK_INVOICES, tenant, ids)
-    else:
-        rows = []
+    if not ids and not open_of:
+        return {}
+    rows = await raw.fetch(_LOCK_INVOICES, tenant, ids, open_of)
     return {row["invoice_id"]: sql_invoices.invoice_of(row) for row in rows}
 
 

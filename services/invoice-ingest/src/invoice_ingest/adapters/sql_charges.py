@@ -13,10 +13,14 @@ from invoice_ingest.domain.invoice import Invoice
 from invoice_ingest.domain.permit import InvoiceRef
 
 _LOCK_INVOICES = f"""
-SELECT {sql_invoices.COLUMNS} FROM invoice
-JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[])) AS asked (tenant, invoice_id)
-    USING (tenant, invoice_id)
-ORDER BY tenant, invoice_id FOR NO KEY UPDATE OF invoice
+SELECT locked.* FROM (
+    SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS charged (tenant, invoice_id)
+    ORDER BY tenant, invoice_id
+) AS asked CROSS JOIN LATERAL (
+    SELECT {sql_invoices.COLUMNS} FROM invoice
+    WHERE tenant = asked.tenant AND invoice_id = asked.invoice_id
+    FOR NO KEY UPDATE
+) AS locked
 """
 _KNOWN = """
 SELECT tenant, charge_id FROM charge

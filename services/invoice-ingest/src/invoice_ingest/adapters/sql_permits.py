@@ -14,9 +14,14 @@ CHANNEL = "permit"
 """PostgreSQL NOTIFY channel, suffixed with the schema's name; rings when permits are given back."""
 
 _STANDINGS = """
-SELECT tenant, invoice_id, status, version FROM invoice
-JOIN unnest($1::text[], $2::text[]) AS asked (tenant, invoice_id) USING (tenant, invoice_id)
-ORDER BY tenant, invoice_id FOR SHARE OF invoice
+SELECT locked.* FROM (
+    SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS wanted (tenant, invoice_id)
+    ORDER BY tenant, invoice_id
+) AS asked CROSS JOIN LATERAL (
+    SELECT tenant, invoice_id, status, version FROM invoice
+    WHERE tenant = asked.tenant AND invoice_id = asked.invoice_id
+    FOR SHARE
+) AS locked
 """
 _GRANT = """
 INSERT INTO permit (tenant, invoice_id, permit_id, expires_at)

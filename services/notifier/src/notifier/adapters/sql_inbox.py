@@ -36,11 +36,18 @@ ON CONFLICT (tenant, debtor_id) DO UPDATE
     SET key_id = excluded.key_id, ciphertext = excluded.ciphertext,
         updated_at = clock_timestamp()
 """
-_HASTEN = """
-UPDATE message SET not_before = clock_timestamp()
-WHERE state = 'planned' AND reason LIKE 'waiting%' AND not_before > clock_timestamp()
-  AND (tenant = ANY($1) OR (tenant, debtor_id) IN
-      (SELECT * FROM unnest($2::text[], $3::text[])))
+_WAITING = "m.state = 'planned' AND m.reason LIKE 'waiting%' AND m.not_before > now()"
+_HASTEN_TENANTS = f"""
+UPDATE message SET not_before = now() WHERE (tenant, message_id) IN (
+    SELECT m.tenant, m.message_id FROM message AS m
+    WHERE m.tenant = ANY($1::text[]) AND {_WAITING} FOR UPDATE SKIP LOCKED)
+"""
+_HASTEN_DEBTORS = f"""
+UPDATE message SET not_before = now() WHERE (tenant, message_id) IN (
+    SELECT m.tenant, m.message_id
+    FROM unnest($1::text[], $2::text[]) AS x (tenant, debtor_id)
+    JOIN message AS m USING (tenant, debtor_id)
+    WHERE {_WAITING} FOR UPDATE OF m SKIP LOCKED)
 """
 _KEEP_NOTICES = """
 INSERT INTO notice (tenant, notice_id, debtor_id, body, causation)
@@ -110,9 +117,10 @@ class SqlInbox:
     ) -> None:
         """Let messages that wait for these facts be tried at once, and wake the sender."""
         raw = await driver(connection)
-        await raw.execute(
-            _HASTEN, list(tenants), [tenant for tenant, _ in debtors], [d for _, d in debtors]
-        )
+        if tenants:
+            await raw.execute(_HASTEN_TENANTS, list(tenants))
+        if debtors:
+            await raw.execute(_HASTEN_DEBTORS, [t for t, _ in debtors], [d for _, d in debtors])
         await self.wake(connection)
 
     async def plan(

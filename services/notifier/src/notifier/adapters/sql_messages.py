@@ -1,7 +1,8 @@
 """Messages on their way out, in PostgreSQL: claim, freeze, settle, expire.
 
 Leases run on the database's clock. Every write checks the fence, so that a worker that was paused
-beyond its lease changes nothing. Never commits.
+beyond its lease changes nothing. Rows are locked in the order of their keys, or skipped when they
+are locked, so that no two writers wait for each other. Never commits.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ RETURNING {MESSAGE_COLUMNS}, n.causation, m.not_before, m.seq,
 """
 _DROP_CLAIMS = """
 UPDATE message SET lease_until = NULL
-WHERE state = 'planned' AND lease_until IS NOT NULL AND starts_with(claimed_by, $1)
+WHERE (tenant, message_id) IN (
+    SELECT tenant, message_id FROM message
+    WHERE state = 'planned' AND lease_until IS NOT NULL AND starts_with(claimed_by, $1)
+    FOR UPDATE SKIP LOCKED)
 """
 _NOTICES = """
 SELECT n.tenant, n.notice_id, n.body::text AS body, n.revoked
@@ -61,18 +65,22 @@ FROM unnest($1::text[], $2::text[]) AS x (tenant, debtor_id)
 JOIN contact AS c USING (tenant, debtor_id)
 """
 _BEGIN_SENDING = """
-WITH begun AS (
+WITH wanted AS (
+    SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[],
+                         $6::text[], $7::integer[], $8::text[], $9::text[])
+        AS x (tenant, message_id, fence, media_type, content, sha256, size_bytes, provider,
+              recipient_hash)
+), locked AS (
+    SELECT w.* FROM message AS m JOIN wanted AS w USING (tenant, message_id)
+    WHERE m.fence = w.fence AND m.state = 'planned'
+    ORDER BY m.tenant, m.message_id FOR UPDATE OF m
+), begun AS (
     UPDATE message AS m
     SET state = 'sending', reason = NULL, attempts = m.attempts + 1, media_type = x.media_type,
         content = x.content, sha256 = x.sha256, size_bytes = x.size_bytes, provider = x.provider,
         recipient_hash = x.recipient_hash,
         lease_until = clock_timestamp() + make_interval(secs => $10)
-    FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::text[],
-                $7::integer[], $8::text[], $9::text[])
-        AS x (tenant, message_id, fence, media_type, content, sha256, size_bytes, provider,
-              recipient_hash)
-    WHERE m.tenant = x.tenant AND m.message_id = x.message_id
-      AND m.fence = x.fence AND m.state = 'planned'
+    FROM locked AS x WHERE m.tenant = x.tenant AND m.message_id = x.message_id
     RETURNING m.tenant, m.message_id, m.fence, m.provider, m.sha256, m.claimed_by
 ), logged AS (
     INSERT INTO attempt (tenant, message_id, fence, phase, provider, sha256, actor)
@@ -147,13 +155,13 @@ class SqlMessages:
         return Facts(
             notices={
                 (row["tenant"], row["notice_id"]): NoticeFacts(
-                    notice=NoticeRequestedV1.model_validate_json(row["body"]),
+                    notice=NoticeRequestedV1.model_validate_json(row["body"], extra="ignore"),
                     revoked=frozenset(row["revoked"]),
                 )
                 for row in noticed
             },
             tenants={
-                row["tenant"]: TenantRegisteredV1.model_validate_json(row["body"])
+                row["tenant"]: TenantRegisteredV1.model_validate_json(row["body"], extra="ignore")
                 for row in tenants
             },
             contacts={

@@ -6,8 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from notifier.domain.message import Settlement
+import structlog
+
+from notifier.domain.message import Settlement, fail
 from notifier.handlers.write import Job, Scribe, Written
+
+log = structlog.get_logger()
 
 _CHUNK = 8
 
@@ -33,4 +37,12 @@ class ThreadWriter:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _write_chunk(self, jobs: Sequence[Job]) -> list[Written | Settlement]:
-        return [self._scribe.write(job) for job in jobs]
+        return [self._write_one(job) for job in jobs]
+
+    def _write_one(self, job: Job) -> Written | Settlement:
+        try:
+            return self._scribe.write(job)
+        except Exception as error:
+            # One message that nobody can write must not hold up the others.
+            log.exception("message_unwritable", message_id=str(job.message.message_id))
+            return fail(f"content: {type(error).__name__}")

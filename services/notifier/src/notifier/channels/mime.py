@@ -40,8 +40,7 @@ def compose(draft: Draft) -> bytes:
         ("Subject", _unstructured("Subject", rendered.subject or "")),
         ("Auto-Submitted", "auto-generated"),
         ("X-Auto-Response-Suppress", "OOF, AutoReply"),
-        ("X-Dunning-Notice", str(message.notice_id)),
-        ("X-Dunning-Level", _unstructured("X-Dunning-Level", message.level)),
+        *_labels(draft),
         ("MIME-Version", "1.0"),
     ]
     plain = _part("plain", rendered.text or "")
@@ -54,6 +53,17 @@ def compose(draft: Draft) -> bytes:
         b"--%b\r\n%b\r\n" % (mark, part) for part in (plain, _part("html", rendered.html))
     )
     return b"%b\r\n%b--%b--\r\n" % (_head(headers), parts, mark)
+
+
+def labels(draft: Draft) -> dict[str, str]:
+    """What the message is about, for whoever files or searches mail by its headers."""
+    message = draft.message
+    return {
+        "X-Dunning-Tenant": one_line(message.tenant),
+        "X-Dunning-Notice": str(message.notice_id),
+        "X-Dunning-Level": one_line(message.level),
+        "X-Dunning-Invoices": one_line(", ".join(message.invoice_ids)),
+    }
 
 
 def one_line(text: str) -> str:
@@ -74,6 +84,10 @@ def _part(subtype: str, text: str) -> bytes:
 
 def _head(headers: list[tuple[str, str]]) -> bytes:
     return "".join(f"{name}: {value}\r\n" for name, value in headers).encode("ascii")
+
+
+def _labels(draft: Draft) -> list[tuple[str, str]]:
+    return [(name, _unstructured(name, text)) for name, text in labels(draft).items()]
 
 
 def _date(at: datetime) -> str:

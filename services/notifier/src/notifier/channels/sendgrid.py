@@ -15,6 +15,7 @@ from notifier.channels import mime
 from notifier.channels.addresses import email_recipient
 from notifier.channels.base import Deadline, Draft, Frozen, Outcome, Parcel, Recipient, Sent
 from notifier.channels.http import post_once, refusal
+from notifier.domain.redaction import plain
 
 
 class SendGridChannel:
@@ -59,7 +60,11 @@ class SendGridChannel:
             "headers": {
                 "Message-ID": mime.message_id_header(message.message_id, draft.sender.email),
                 "Auto-Submitted": "auto-generated",
-                "X-Dunning-Notice": str(message.notice_id),
+                **{
+                    name: text
+                    for name, text in mime.labels(draft).items()
+                    if text.isascii() and len(text) < 900
+                },
             },
             "tracking_settings": {"click_tracking": off, "open_tracking": off},
         }
@@ -73,7 +78,7 @@ class SendGridChannel:
         if not isinstance(answer, httpx.Response):
             return answer
         if answer.is_success:
-            reference = answer.headers.get("x-message-id", "")
+            reference = plain(answer.headers.get("x-message-id", ""))
             return Sent(provider_ref=reference, cost_minor=self._cost_minor)
         return refusal(answer, _complaint(answer))
 

@@ -24,6 +24,7 @@ from notifier.channels.base import (
     Sent,
 )
 from notifier.channels.http import post_once, refusal
+from notifier.domain.redaction import plain
 from notifier.domain.segments import segment_count
 
 _SERVICE_ID = re.compile(r"MG[0-9a-fA-F]{32}")
@@ -79,7 +80,7 @@ class TwilioChannel:
             return answer
         if answer.is_success:
             cost = segment_count(text) * self._cost_minor
-            return Sent(provider_ref=_field(answer, "sid"), cost_minor=cost)
+            return Sent(provider_ref=plain(_field(answer, "sid")), cost_minor=cost)
         return refusal(answer, f"{_field(answer, 'code')} {_field(answer, 'message')}")
 
     async def close(self) -> None:

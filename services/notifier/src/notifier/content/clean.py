@@ -5,6 +5,7 @@ It never translates or transliterates; what a person can read stays as it was wr
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 MAX_CHARS = 300
@@ -14,6 +15,7 @@ _DROPPED_CATEGORIES = frozenset({"Cc", "Cn", "Co", "Cs"})
 
 _DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _INVISIBLE = frozenset("\u00ad\u200b\u2060\ufeff\ufff9\ufffa\ufffb")
+_ZERO_WIDTH = "\u200b"
 _MAX_COMBINING = 4
 
 
@@ -36,6 +38,17 @@ def clean(text: str, *, limit: int = MAX_CHARS) -> str:
             kept.append(char)
     line = " ".join("".join(kept).split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def breakable(text: str, longest: int) -> str:
+    """The text with words of `longest` signs or more made breakable anywhere.
+
+    For letters, so that no word runs out of its column. Done here and not by a rule in Typst, where
+    each use of a pattern costs a millisecond.
+    """
+    if len(text) < longest:
+        return text
+    return re.sub(rf"[^\s-]{{{longest},}}", lambda word: _ZERO_WIDTH.join(word.group()), text)
 
 
 def _is_shown(char: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dunning_common.money import to_decimal
-from notifier.content.clean import clean
+from notifier.content.clean import breakable, clean
 from notifier.content.countries import Countries
 from notifier.content.payment import payment_code, svg_of
 from notifier.content.prepared import Prepared
@@ -39,14 +39,14 @@ def letter_data(prepared: Prepared, countries: Countries) -> Data:
             "contact": contact,
             "return_line": " · ".join([str(sender["legal_name"]), *lines]),
         },
-        "debtor": countries.debtor_lines(request, name),
+        "debtor": [breakable(line, 26) for line in countries.debtor_lines(request, name)],
         "kind": words["kind_registered"] if registered else "",
         "place_date": words["place_date"].replace("{place}", city).replace("{date}", today),
         "info": _info(prepared, today),
-        "subject": subject,
+        "subject": breakable(subject, 50),
         "greeting": prepared.line("greeting"),
         "opening": [_letter_part(part) for part in prepared.paragraphs("opening")],
-        "tables": prepared.tables(None),
+        "tables": prepared.tables(None, longest_number=18),
         "payment": _payment(prepared),
         "closing": [_letter_part(part) for part in prepared.paragraphs("closing")],
         "sign_off": prepared.line("sign_off"),
@@ -63,7 +63,10 @@ def _info(prepared: Prepared, today: str) -> list[Data]:
         ("phone", "phone", sender["phone"]),
         ("email", "email", sender["email"]),
     )
-    return [{"key": key, "label": words[word], "value": value} for key, word, value in values]
+    return [
+        {"key": key, "label": words[word], "value": breakable(str(value), 36)}
+        for key, word, value in values
+    ]
 
 
 def _payment(prepared: Prepared) -> Data:
@@ -73,7 +76,9 @@ def _payment(prepared: Prepared) -> Data:
     return {
         "title": words["payment"],
         "amount": amounts(demanded, prepared.formats),
-        "lines": prepared.accounts(),
+        "lines": [
+            {**line, "value": breakable(str(line["value"]), 36)} for line in prepared.accounts()
+        ],
         "code": svg_of(code) if code else "",
         "code_label": f"{words['pay_code']}{_code_amount(prepared)}",
     }
@@ -91,5 +96,5 @@ def _code_amount(prepared: Prepared) -> str:
 def _letter_part(part: Paragraph) -> Data:
     return {
         "entry": part.entry,
-        "runs": [{"text": run.text, "bold": run.bold} for run in part.runs],
+        "runs": [{"text": breakable(run.text, 60), "bold": run.bold} for run in part.runs],
     }

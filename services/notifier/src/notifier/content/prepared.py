@@ -46,9 +46,15 @@ class Prepared:
             raise TypeError(f"{name} is a dict")
         return value
 
-    def tables(self, max_rows: int | None) -> list[Data]:
+    def tables(self, max_rows: int | None, *, longest_number: int | None = None) -> list[Data]:
         """The invoices in sections, at most `max_rows` in each."""
-        return tables_of(self.summary, self.script.wording, self.formats, max_rows=max_rows)
+        return tables_of(
+            self.summary,
+            self.script.wording,
+            self.formats,
+            max_rows=max_rows,
+            longest_number=longest_number,
+        )
 
     def accounts(self) -> list[Data]:
         """The lines of the payment block."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dunning_common.events.dunning import NoticeItem
 from dunning_common.money import to_decimal
-from notifier.content.clean import clean
+from notifier.content.clean import breakable, clean
 from notifier.content.filters import iban
 from notifier.content.formats import Formats
 from notifier.content.summary import Section, Summary, Total
@@ -13,7 +13,12 @@ from notifier.content.wording import Wording
 
 
 def tables_of(
-    summary: Summary, wording: Wording, formats: Formats, *, max_rows: int | None
+    summary: Summary,
+    wording: Wording,
+    formats: Formats,
+    *,
+    max_rows: int | None,
+    longest_number: int | None = None,
 ) -> list[Data]:
     """One table for what is overdue, one for what is coming due; an empty one is left out.
 
@@ -22,13 +27,16 @@ def tables_of(
         wording: the language.
         formats: how it writes money and dates.
         max_rows: show no more rows than this in each and say how many are left out.
+        longest_number: let invoice numbers of this length or more break anywhere.
     """
     sections = ((summary.overdue, "overdue"), (summary.coming_due, "coming_due"))
-    return [
-        _table(section, wording, formats, title=wording.words[name], max_rows=max_rows)
-        for section, name in sections
-        if section.items
-    ]
+    tables = []
+    for section, name in sections:
+        if section.items:
+            shown = section.items if max_rows is None else section.items[:max_rows]
+            rows = [_row(item, wording, formats, longest_number) for item in shown]
+            tables.append(_table(section, rows, wording, formats, title=wording.words[name]))
+    return tables
 
 
 def accounts_of(payment: Data, wording: Wording) -> list[Data]:
@@ -52,27 +60,26 @@ def amounts(section: Section, formats: Formats) -> str:
 
 
 def _table(
-    section: Section, wording: Wording, formats: Formats, *, title: str, max_rows: int | None
+    section: Section, rows: list[Data], wording: Wording, formats: Formats, *, title: str
 ) -> Data:
-    shown = section.items if max_rows is None else section.items[:max_rows]
-    left_out = len(section.items) - len(shown)
-    more = wording.counted_words("more_invoices", left_out, formats) if left_out else ""
+    left_out = len(section.items) - len(rows)
     return {
         "title": title,
-        "rows": [_row(item, wording, formats) for item in shown],
-        "more": more,
+        "rows": rows,
+        "more": wording.counted_words("more_invoices", left_out, formats) if left_out else "",
         "totals": [_total(total, formats) for total in section.totals],
         "has_charges": any(total.charges_minor for total in section.totals),
     }
 
 
-def _row(item: NoticeItem, wording: Wording, formats: Formats) -> Data:
+def _row(item: NoticeItem, wording: Wording, formats: Formats, longest_number: int | None) -> Data:
     def money(minor: int) -> str:
         return formats.money(to_decimal(minor, item.currency), item.currency)
 
+    number = clean(item.number)
     charges = item.interest_minor + item.compensation_minor
     return {
-        "number": clean(item.number),
+        "number": breakable(number, longest_number) if longest_number else number,
         "level": wording.level_name(item.level, item.level_no),
         "issued_on": formats.day(item.issued_on, "short"),
         "due_on": formats.day(item.due_on, "short"),

@@ -21,4 +21,5 @@ def redact(text: str) -> str:
 
 def plain(text: str) -> str:
     """The text without control characters, cut to 300: for identifiers and codes of others."""
-    return _CONTROL.sub(" ", text)[:_LONGEST].strip()
+    valid = text.encode("utf-8", "replace").decode()  # servers may say what is not UTF-8
+    return _CONTROL.sub(" ", valid)[:_LONGEST].strip()

@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
-from uuid import UUID
 
 import asyncpg
 import structlog
@@ -19,11 +18,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dunning_common.clock import Clock, monotonic
 from dunning_common.db import Database
-from dunning_common.ids import account_key, new_id
+from dunning_common.ids import account_key
 from notifier.channels.base import Channel, Deadline, Outcome
-from notifier.domain.message import Settlement, State, give_back, plan_again, suppress
+from notifier.domain.message import Settlement, State, plan_again, suppress
 from notifier.domain.outcome import Late, RetryPolicy, Sent, Unknown, settle
 from notifier.domain.revocation import revoke
+from notifier.handlers.permission import combined, denial, permit_requests
 from notifier.handlers.settling import Settler
 from notifier.handlers.write import Job, Written
 from notifier.ports.ledger import Denied, Granted, Ledger, LedgerUnavailableError, PermitRequest
@@ -233,19 +233,22 @@ class Sender:
         if not wave:
             return
         self._crash("after_sending")
-        requests = {new_id(): w for w in wave}
+        requests = [(w, permit_requests(w)) for w in wave]
+        permit_ids = [asked.permit_id for _, several in requests for asked in several]
         try:
             await self._send_permitted(requests, started)
         except Exception:
-            await self._ledger.return_permits(list(requests))
+            await self._ledger.return_permits(permit_ids)
             raise
-        await self._ledger.return_permits(list(requests))
+        await self._ledger.return_permits(permit_ids)
 
-    async def _send_permitted(self, requests: Mapping[UUID, Written], started: float) -> None:
+    async def _send_permitted(
+        self, requests: Sequence[tuple[Written, list[PermitRequest]]], started: float
+    ) -> None:
         asked = self._now()
         try:
             answers = await self._ledger.permits(
-                [_request(permit_id, w) for permit_id, w in requests.items()],
+                [request for _, several in requests for request in several],
                 lease_s=self._timing.lease_s,
             )
         except LedgerUnavailableError as error:
@@ -254,13 +257,13 @@ class Sender:
         self._crash("after_permit")
         verdicts: list[Settled] = []
         going: list[tuple[Written, float]] = []
-        for permit_id, written in requests.items():
-            match answers.get(permit_id):
+        for written, several in requests:
+            match combined([answers.get(request.permit_id) for request in several]):
                 case Granted(expires_in_s=expires_in_s):
                     until = min(started + self._timing.lease_s, asked + expires_in_s)
                     going.append((written, until))
-                case Denied(refused=refused):
-                    verdicts.append(_verdict(written, _denied(refused)))
+                case Denied() as denied:
+                    verdicts.append(_verdict(written, denial(denied)))
                 case None:
                     wait = plan_again("waiting_for_ledger", delay_s=self._timing.wait_s)
                     verdicts.append(_verdict(written, wait))
@@ -343,25 +346,6 @@ def _obstacle(claim: Claimed, facts: Facts, *, complete: bool, wait_s: float) ->
             return suppress("no_address")
         return plan_again("waiting_for_contacts", delay_s=wait_s)
     return suppress("erased") if contact.ciphertext is None else None
-
-
-def _request(permit_id: UUID, written: Written) -> PermitRequest:
-    message = written.parcel.message
-    wanted = set(message.invoice_ids)
-    return PermitRequest(
-        permit_id=permit_id,
-        tenant=message.tenant,
-        invoices=tuple(
-            (item.invoice_id, item.version)
-            for item in written.job.notice.items
-            if item.invoice_id in wanted
-        ),
-    )
-
-
-def _denied(refused: Sequence[tuple[str, str]]) -> Settlement:
-    reasons = ", ".join(sorted({reason for _, reason in refused}))
-    return give_back(f"permit_refused: {reasons}", tuple(invoice_id for invoice_id, _ in refused))
 
 
 def _verdict(written: Written, settlement: Settlement) -> Settled:

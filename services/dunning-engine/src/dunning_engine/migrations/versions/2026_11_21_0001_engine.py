@@ -130,7 +130,7 @@ def _notices() -> None:
     run_script(
         """
         -- The history of every case: each level that was asked for, served, lapsed or failed.
-        -- try_no 0 is a level that needs no notice. channels: what became of each message.
+        -- Without a notice_id it needed none. channels: what became of each message.
         CREATE TABLE case_level (
             tenant text NOT NULL, invoice_id text NOT NULL, level_no integer NOT NULL,
             try_no integer NOT NULL, debtor_id text NOT NULL, level text NOT NULL,

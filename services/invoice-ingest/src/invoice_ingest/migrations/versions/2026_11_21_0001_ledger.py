@@ -93,7 +93,7 @@ def upgrade() -> None:
                 status = 'cancelled' OR open_minor = amount_minor - covered_minor - written_off_minor
             )
         ) WITH (fillfactor = 85);
-        CREATE INDEX invoice_debtor ON invoice (tenant, debtor_id, invoice_id);
+        CREATE INDEX invoice_debtor ON invoice (tenant, debtor_id);
         CREATE INDEX invoice_open ON invoice (tenant, debtor_id) WHERE status = 'open';
 
         CREATE TABLE credit (

@@ -1,0 +1,23 @@
+"""Stand-ins for everything outside the notifier: ledger, renderer, mail server, SendGrid, Twilio.
+
+They speak the real protocols on loopback, keep a log on disk of what they accepted, and misbehave
+on request. For tests, rehearsals and the mail catcher; never for production.
+"""
+
+from notifier.testing.behaviour import Accepted, AcceptLog, Mode
+from notifier.testing.ledger import FakeLedger
+from notifier.testing.providers import FakeSendGrid, FakeTwilio, sid_of
+from notifier.testing.renderer import PlainRenderer
+from notifier.testing.smtp import FakeSmtp
+
+__all__ = [
+    "AcceptLog",
+    "Accepted",
+    "FakeLedger",
+    "FakeSendGrid",
+    "FakeSmtp",
+    "FakeTwilio",
+    "Mode",
+    "PlainRenderer",
+    "sid_of",
+]

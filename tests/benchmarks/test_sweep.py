@@ -1,0 +1,226 @@
+"""How fast the engine decides about due cases, beside PostgreSQL claiming and writing the same rows;
+and what a sweep costs that finds nothing due among many open cases.
+
+One process, one sweeper. Deciding includes loading the dossiers, the decision and its record; the
+limit is told what to write, and writes it without leaving the database.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+import asyncpg
+import pytest
+
+from dunning_engine.schema import SCHEMA
+from dunning_engine.testing import Bench, Ledger, always_open
+from tests.benchmarks.conftest import Record
+from tests.benchmarks.measure import median, scaled
+from tests.benchmarks.rows import Table, plain_update, tables_of
+from tests.conftest import Databases
+
+pytestmark = pytest.mark.benchmark
+
+DUE_CASES = 10_000
+CASES_PER_ACCOUNT = 2
+OPEN_CASES = 200_000
+IDLE_SWEEPS = 200
+FED = 1_000
+
+Sql: TypeAlias = "asyncpg.Connection[Any]"
+
+CLAIM = """
+SELECT debtor_id FROM account
+WHERE time_source = 'real' AND next_action_at <= statement_timestamp()
+  AND returns = returns_checked
+ORDER BY next_action_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+"""
+PROBE = """
+SELECT next_action_at FROM account
+WHERE time_source = 'real' AND next_action_at <= statement_timestamp()
+  AND returns = returns_checked
+ORDER BY next_action_at LIMIT 1
+"""
+UPDATED = ("dunning_case", "account", "stream_head")
+INSERTED = ("notice", "case_level", "decision", "outbox")
+
+
+async def test_sweep(databases: Databases, record: Record) -> None:
+    accounts = scaled(DUE_CASES) // CASES_PER_ACCOUNT
+    name = await databases.clone(SCHEMA)
+    bench = Bench(await databases.open(SCHEMA, name))
+    await open_cases(bench, accounts)
+    await make_due(databases, name)
+    await bench.db.close()
+    copy_name = await copy_database(databases, name)
+
+    values = []
+    while True:
+        started = time.perf_counter()
+        decided = await bench.sweep()
+        if decided == 0:
+            break
+        values.append(decided * CASES_PER_ACCOUNT / (time.perf_counter() - started))
+    counted = await bench.rows("SELECT count(*) AS n FROM case_level WHERE outcome = 'in_flight'")
+    assert counted == [{"n": accounts * CASES_PER_ACCOUNT}]
+
+    done, plain = await connect(databases, name), await connect(databases, copy_name)
+    tables = await tables_of(done, (*UPDATED, *INSERTED))
+    await keep(done, plain, tables)
+    limits = []
+    while True:
+        started = time.perf_counter()
+        written = await write_plainly(plain, tables, bench.settings.sweep_batch)
+        if written == 0:
+            break
+        limits.append(written * CASES_PER_ACCOUNT / (time.perf_counter() - started))
+    for table in tables:
+        count = f"SELECT count(*) FROM {table.name}"
+        assert await plain.fetchval(count) == await done.fetchval(count), table.name
+
+    await done.close()
+    await plain.close()
+    record("sweep", median(values), "cases/s", median(limits))
+
+
+async def test_sweep_idle(databases: Databases, record: Record) -> None:
+    name = await databases.clone(SCHEMA)
+    bench = Bench(await databases.open(SCHEMA, name))
+    sql = await connect(databases, name)
+    await fill_with_open_cases(sql, scaled(OPEN_CASES, least=1_000))
+
+    values, limits = [], []
+    for _ in range(scaled(IDLE_SWEEPS, least=10)):
+        started = time.perf_counter()
+        assert await bench.sweep() == 0
+        swept = time.perf_counter()
+        assert await sql.fetchval(PROBE) is None
+        values.append((swept - started) * 1000)
+        limits.append((time.perf_counter() - swept) * 1000)
+
+    await sql.close()
+    # Of times less is better, so the ratio is limit / value (see `Line.ratio`).
+    record("sweep_idle_ms", median(values), "ms", median(limits))
+
+
+async def open_cases(bench: Bench, accounts: int) -> None:
+    """Cases of a real tenant under a policy that may write at any hour; none of them is due."""
+    ledger = Ledger()
+    today = datetime.now(UTC).date()
+    async with bench.rooms.tenant("acme") as stores:
+        await stores.policies.add("acme", always_open("always"), source="", stored_by="me")
+        await stores.policies.set_default("acme", "always")
+    await bench.feed(ledger.registered())
+    events = [ledger.debtor(f"d{n}", zone="UTC") for n in range(accounts)]
+    events += [
+        ledger.invoice(
+            f"i{n}-{m}", debtor_id=f"d{n}", issued_on=today, due_on=today + timedelta(days=30)
+        )
+        for n in range(accounts)
+        for m in range(CASES_PER_ACCOUNT)
+    ]
+    for first in range(0, len(events), FED):
+        await bench.feed(*events[first : first + FED])
+    while await bench.sweep():
+        pass
+
+
+async def make_due(databases: Databases, name: str) -> None:
+    """Let time pass: all of them are a month older."""
+    sql = await connect(databases, name)
+    await sql.execute("UPDATE dunning_case SET issued_on = issued_on - 31, due_on = due_on - 31")
+    await sql.execute("UPDATE account SET next_action_at = clock_timestamp()")
+    await sql.execute("VACUUM ANALYZE")
+    await sql.close()
+
+
+async def copy_database(databases: Databases, name: str) -> str:
+    """The same once more; nobody may be connected."""
+    copied = f"{name}_plain"
+    sql = await asyncpg.connect(databases.admin_url("postgres"))
+    await sql.execute(f"CREATE DATABASE {copied} TEMPLATE {name}")
+    await sql.close()
+    return copied
+
+
+async def connect(databases: Databases, name: str) -> Sql:
+    """The owner of everything, in the engine's schema."""
+    return await asyncpg.connect(
+        databases.admin_url(name), server_settings={"search_path": SCHEMA.schema, "jit": "off"}
+    )
+
+
+async def keep(done: Sql, plain: Sql, tables: Sequence[Table]) -> None:
+    """Bring what the sweep wrote, to be written again: each table's rows into `kept`."""
+    await plain.execute("CREATE SCHEMA kept")
+    for table in tables:
+        rows = io.BytesIO()
+        await done.copy_from_table(
+            table.name, columns=table.columns, output=rows, format="binary"
+        )
+        columns = ", ".join(table.columns)
+        await plain.execute(
+            f"CREATE TABLE kept.{table.name} AS SELECT {columns} FROM {table.name} WITH NO DATA"
+        )
+        await plain.copy_to_table(
+            table.name, schema_name="kept", columns=table.columns,
+            source=io.BytesIO(rows.getvalue()), format="binary",
+        )  # fmt: skip
+        if table.name in INSERTED:  # what the opening wrote is there already
+            await plain.execute(f"DELETE FROM kept.{table.name} k USING {table.name} t {table.same}")
+        await plain.execute(f"CREATE INDEX ON kept.{table.name} ({table.owner})")
+    await plain.execute("ANALYZE")
+
+
+async def write_plainly(sql: Sql, tables: Sequence[Table], limit: int) -> int:
+    """One batch in one transaction, as the sweeper does it. Returns the number of accounts."""
+    async with sql.transaction():
+        debtors = [row["debtor_id"] for row in await sql.fetch(CLAIM, limit)]
+        keys = [f"acme:{debtor}" for debtor in debtors]
+        for table in tables if debtors else ():
+            of_these = keys if table.owner == "key" else debtors
+            if table.name in UPDATED:
+                await sql.execute(plain_update(table), of_these)
+            else:
+                columns = ", ".join(table.columns)
+                await sql.execute(
+                    f"INSERT INTO {table.name} ({columns}) SELECT {columns} "
+                    f"FROM kept.{table.name} WHERE {table.owner} = ANY($1)",
+                    of_these,
+                )
+    return len(debtors)
+
+
+async def fill_with_open_cases(sql: Sql, cases: int) -> None:
+    """Open cases of a real tenant whose next reminder is days away."""
+    await sql.execute(
+        "INSERT INTO tenant VALUES ('acme', 'Acme', 'FR', 'Europe/Paris', 'fr', 'EUR', false)"
+    )
+    await sql.execute(
+        """
+        INSERT INTO account (tenant, debtor_id, time_source, kind, country, zone, language,
+            next_action_at)
+        SELECT 'acme', 'd' || n, 'real', 'business', 'FR', 'Europe/Paris', 'fr',
+            clock_timestamp() + interval '1 day' + n * interval '1 second'
+        FROM generate_series(1, $1::int) AS n
+        """,
+        cases // CASES_PER_ACCOUNT,
+    )
+    await sql.execute(
+        """
+        INSERT INTO dunning_case (tenant, invoice_id, debtor_id, number, issued_on, due_on,
+            currency, amount_minor, open_minor, charges_open_minor, status, version, policy_id,
+            policy_version, opened_at, state, next_level_no, next_level, next_at)
+        SELECT 'acme', 'i' || n, 'd' || 1 + n % $2, 'N' || n, current_date - 20, current_date + 10,
+            'EUR', 10000, 10000, 0, 'open', 1, 'france-b2b', 1, clock_timestamp(), 'scheduled', 1,
+            'courtesy', clock_timestamp() + interval '1 day'
+        FROM generate_series(1, $1::int) AS n
+        """,
+        cases,
+        cases // CASES_PER_ACCOUNT,
+    )
+    await sql.execute("VACUUM ANALYZE")

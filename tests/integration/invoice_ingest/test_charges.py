@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from dunning_common.consumer import Consumed
+from dunning_common.events.dunning import CaseClosedV1, ChargeAssessedV1
+from dunning_common.events.envelope import Envelope, Payload
+from dunning_common.events.receivables import ChargePostedV1
+from dunning_common.ids import account_key
+from invoice_ingest.domain.charging import ChargeError
+from invoice_ingest.entrypoints.consumers import apply_events
+from tests.integration.invoice_ingest.conftest import INVOICE, NOW, Ledger
+
+
+def consumed(ledger: Ledger, payload: Payload) -> Consumed:
+    envelope = Envelope(
+        type=type(payload).__name__,
+        source="dunning-engine",
+        subject="i1",
+        tenant=ledger.name,
+        key=account_key(ledger.name, "d1"),
+        sequence=1,
+        data=payload.model_dump(mode="json"),
+    )
+    return Consumed(envelope, payload)
+
+
+def assessed(charge_id: UUID | None = None, **changes: Any) -> ChargeAssessedV1:
+    given: dict[str, Any] = {
+        "debtor_id": "d1",
+        "invoice_id": "i1",
+        "charge_id": charge_id or uuid4(),
+        "kind": "compensation",
+        "currency": "EUR",
+        "amount_minor": 4_000,
+        "assessed_on": date(2026, 3, 1),
+        "basis": "D441-5",
+    }
+    return ChargeAssessedV1(**given | changes)
+
+
+async def hear(ledger: Ledger, *payloads: Payload) -> None:
+    apply = apply_events(ledger.house.desk)
+    async with ledger.house.db.worker() as connection:
+        await apply(connection, [consumed(ledger, payload) for payload in payloads])
+
+
+async def test_an_assessed_charge_is_booked_once_beside_the_principal(
+    ledger: Ledger, acme: httpx.AsyncClient
+) -> None:
+    await acme.put("/v1/invoices/i1", json=INVOICE)
+    fixed = assessed()
+
+    await hear(ledger, fixed, fixed, assessed(kind="interest", amount_minor=123))
+    await hear(ledger, fixed)
+
+    seen = (await acme.get("/v1/invoices/i1")).json()
+    assert (seen["open"], seen["charges_open"], seen["version"]) == ("100.00", "41.23", 3)
+    assert sorted((c["kind"], c["amount"]) for c in seen["charges"]) == [
+        ("compensation", "40.00"),
+        ("interest", "1.23"),
+    ]
+    posted = [p for _, p in await ledger.events() if isinstance(p, ChargePostedV1)]
+    assert [p.invoice.charges_open_minor for p in posted] == [4_000, 4_123]
+
+
+async def test_other_events_of_the_engine_are_left_alone(
+    ledger: Ledger, acme: httpx.AsyncClient
+) -> None:
+    before = await ledger.types()
+
+    await hear(
+        ledger,
+        CaseClosedV1(debtor_id="d1", invoice_id="i1", reason="paid", effective_at=NOW),
+    )
+
+    assert await ledger.types() == before
+
+
+async def test_a_charge_on_a_cancelled_invoice_is_kept_void(
+    ledger: Ledger, acme: httpx.AsyncClient
+) -> None:
+    await acme.put("/v1/invoices/i1", json=INVOICE)
+    await acme.post("/v1/invoices/i1/cancel", json={"reason": "wrong"})
+
+    await hear(ledger, assessed())
+
+    seen = (await acme.get("/v1/invoices/i1")).json()
+    assert (seen["charges_open"], seen["charges"]) == ("0.00", [])
+    assert [row["is_void"] for row in await ledger.rows("SELECT is_void FROM charge")] == [True]
+
+
+async def test_a_charge_on_an_unknown_invoice_is_poison_and_stores_nothing(
+    ledger: Ledger, acme: httpx.AsyncClient
+) -> None:
+    await acme.put("/v1/invoices/i1", json=INVOICE)
+
+    with pytest.raises(ChargeError):
+        await hear(ledger, assessed(), assessed(invoice_id="nope"))
+
+    assert await ledger.rows("SELECT 1 FROM charge") == []
