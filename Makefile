@@ -63,8 +63,9 @@ test-kafka: $(DEV) ## Integration and end-to-end tests again, on Apache Kafka (n
 e2e: $(DEV) ## End-to-end tests only
 	@"$(PY)" -m pytest -m "not benchmark" tests/e2e $(PYTEST_ARGS)
 
-bench: $(DEV) ## Measure, each figure beside its limit, as JSON lines
-	@"$(PY)" -m pytest -q -s -m benchmark tests/benchmarks $(PYTEST_ARGS)
+bench: ## Measure, each figure beside its limit, as JSON lines (docs/performance.md)
+	@$(MAKE) --no-print-directory setup-dev >&2
+	@"$(PY)" -m tests.benchmarks $(PYTEST_ARGS)
 
 lock: $(DEV) ## Write the lock files again from requirements*.in (UPGRADE=--upgrade for new versions)
 	@for name in requirements requirements-dev requirements-tools; do \

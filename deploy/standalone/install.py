@@ -36,6 +36,7 @@ def main() -> int:
     arguments = _arguments()
     try:
         _check_python()
+        _do_without_cache_if_need_be()
         venv = Path(arguments.venv)
         python = venv.absolute() / "bin" / "python"
         _make_venv(venv, python)
@@ -69,6 +70,19 @@ def _check_python() -> None:
             "this Python came without venv and ensurepip.\n"
             "  On Debian and Ubuntu: apt-get install python3.11-venv"
         ) from None
+
+
+def _do_without_cache_if_need_be() -> None:
+    """An account that only runs services may have no home: then the installers keep no cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))  # noqa: PTH111
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        usable = os.access(str(cache), os.W_OK)
+    except OSError:
+        usable = False
+    if not usable:
+        os.environ.setdefault("PIP_NO_CACHE_DIR", "1")
+        os.environ.setdefault("UV_NO_CACHE", "1")
 
 
 def _make_venv(venv: Path, python: Path) -> None:

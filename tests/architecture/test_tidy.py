@@ -93,7 +93,7 @@ def test_the_rules_look_at_something() -> None:
 def test_every_module_says_what_it_is_for() -> None:
     silent = [
         module.name
-        for module in [*MODULES, *TESTS]
+        for module in MODULES
         if module.text.strip()
         and "/migrations/" not in module.name
         and not ast.get_docstring(module.tree)
@@ -192,7 +192,7 @@ def test_tests_patch_nothing() -> None:
 
 def test_no_module_is_dead() -> None:
     """What nobody imports and nothing starts is not tested by use, and misleads the reader."""
-    graph = grimp.build_graph(*PACKAGES)
+    graph = grimp.build_graph(*PACKAGES, cache_dir=None)
     started = {
         module.name.removesuffix(".py").replace("/", ".")
         for module in MODULES

@@ -98,9 +98,13 @@ class Stack:
         }
         process = self._run(key, [sys.executable, "-m", MODULES[key]], env | variables)
         async with httpx.AsyncClient(timeout=10) as http:
-            for each in [service.key for service in SERVICES] if key == ALL else [key]:
-                url = f"{self.place.url(each)}/health/ready"
-                await until(lambda url=url: _is_ready(http, url), lambda: self._trouble(key))
+
+            async def are_ready() -> bool:
+                assert process.poll() is None, self._trouble(key)
+                return all([await _is_ready(http, self.place.url(name)) for name in reached])
+
+            reached = [service.key for service in SERVICES] if key == ALL else [key]
+            await until(are_ready, lambda: self._trouble(key))
         return process.pid
 
     async def start_sink(self) -> None:
@@ -138,9 +142,7 @@ class Stack:
         """Wait until a query answers true."""
         await until(lambda: self.sql.fetchval(query, *arguments), lambda: query)
 
-    def _run(
-        self, key: str, command: list[str], env: Mapping[str, str]
-    ) -> subprocess.Popen[bytes]:
+    def _run(self, key: str, command: list[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
         log = self._state.folder / f"{key}.log"
         self._children[key] = child.start(command, log=log, env=env)
         return self._children[key]
@@ -161,7 +163,7 @@ async def until(probe: Callable[[], Awaitable[Any]], trouble: Callable[[], str] 
 
 async def _is_ready(http: httpx.AsyncClient, url: str) -> bool:
     with suppress(httpx.TransportError):
-        return (await http.get(url)).is_success
+        return (await http.get(f"{url}/health/ready")).is_success
     return False
 
 

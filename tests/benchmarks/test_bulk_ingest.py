@@ -39,9 +39,7 @@ T = TypeVar("T")
 Rows = list[dict[str, Any]]
 
 
-async def test_bulk_ingest(
-    stack: Stack, databases: Databases, record: Record
-) -> None:
+async def test_bulk_ingest(stack: Stack, databases: Databases, record: Record) -> None:
     await stack.start("ingest")
     client = await stack.client()
     await client.put("ingest", f"/v1/tenants/{client.tenant}", tenant_body())
@@ -67,10 +65,9 @@ async def test_bulk_ingest(
         chunks = [await copied_out(stack.sql, request) for request in requests]
         limits.append(per_round / await seconds(copy, copiers, chunks))
 
-    counted = await stack.sql.fetchrow(
-        "SELECT (SELECT count(*) FROM ingest.invoice), (SELECT count(*) FROM bench.invoice)"
-    )
-    assert tuple(counted) == (ROUNDS * per_round, ROUNDS * per_round)
+    for table in ("ingest.invoice", "bench.invoice"):
+        counted = await stack.sql.fetchval(f"SELECT count(*) FROM {table}")
+        assert counted == ROUNDS * per_round, table
     for copier in copiers:
         await copier.close()
     record("bulk_ingest", median(values), "invoices/s", median(limits))

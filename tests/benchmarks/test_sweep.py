@@ -159,9 +159,7 @@ async def keep(done: Sql, plain: Sql, tables: Sequence[Table]) -> None:
     await plain.execute("CREATE SCHEMA kept")
     for table in tables:
         rows = io.BytesIO()
-        await done.copy_from_table(
-            table.name, columns=table.columns, output=rows, format="binary"
-        )
+        await done.copy_from_table(table.name, columns=table.columns, output=rows, format="binary")
         columns = ", ".join(table.columns)
         await plain.execute(
             f"CREATE TABLE kept.{table.name} AS SELECT {columns} FROM {table.name} WITH NO DATA"
@@ -171,7 +169,9 @@ async def keep(done: Sql, plain: Sql, tables: Sequence[Table]) -> None:
             source=io.BytesIO(rows.getvalue()), format="binary",
         )  # fmt: skip
         if table.name in INSERTED:  # what the opening wrote is there already
-            await plain.execute(f"DELETE FROM kept.{table.name} k USING {table.name} t {table.same}")
+            await plain.execute(
+                f"DELETE FROM kept.{table.name} k USING {table.name} t {table.same}"
+            )
         await plain.execute(f"CREATE INDEX ON kept.{table.name} ({table.owner})")
     await plain.execute("ANALYZE")
 

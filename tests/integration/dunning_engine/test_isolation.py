@@ -3,7 +3,7 @@
 import asyncpg
 
 from dunning_engine.schema import SCHEMA
-from tests.conftest import PASSWORD, Databases
+from tests.conftest import Databases
 
 
 async def test_every_tenant_table_forces_row_level_security(databases: Databases) -> None:

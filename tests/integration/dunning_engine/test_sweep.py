@@ -137,3 +137,20 @@ async def test_a_payment_is_decided_at_once(bench: Bench) -> None:
 
     kinds = [event.type for event in await bench.sent()]
     assert kinds == ["CaseOpenedV1", "NoticeRequestedV1", "CaseClosedV1", "NoticeRevokedV1"]
+
+
+async def test_one_account_that_cannot_be_written_does_not_stop_the_others(bench: Bench) -> None:
+    await _many(bench, 12)
+    await bench.rows(
+        "INSERT INTO case_level (tenant, invoice_id, level_no, try_no, debtor_id, level, "
+        "decision_id, decided_at, decided_on, outcome) VALUES ('acme', 'i7-0', 1, 1, 'd7', 'x', "
+        "gen_random_uuid(), now(), current_date, 'returned')"
+    )
+
+    await bench.sweep()
+
+    assert len(await bench.sent(NoticeRequestedV1)) == 11
+    (row,) = await bench.rows("SELECT debtor_id, trouble FROM account WHERE trouble IS NOT NULL")
+    assert row["debtor_id"] == "d7"
+    assert "UniqueViolation" in row["trouble"]
+    assert await bench.sweep() == 0

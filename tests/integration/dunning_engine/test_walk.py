@@ -258,7 +258,7 @@ async def test_an_idle_sandbox_does_not_act_by_itself(bench: Bench) -> None:
 
     async with Running(bench):
         before = await bench.levels()
-        await bench.advance("acme", datetime(2026, 6, 1, 8))
+        await bench.advance("acme", datetime(2026, 6, 1, 6, tzinfo=UTC))
 
     assert before == []
     assert await bench.levels() == [
@@ -323,3 +323,26 @@ async def test_the_clock_waits_a_little_for_the_ledger_to_book_charges(bench: Be
 
     assert stuck == datetime(2026, 5, 7, 6, tzinfo=UTC)
     assert await patient.levels() == FRENCH_LADDER
+
+
+async def test_one_account_that_cannot_be_written_does_not_stop_the_clock(bench: Bench) -> None:
+    ledger = Ledger()
+    await bench.feed(ledger.registered(sandbox_from=START))
+    for n in range(5):
+        await bench.feed(
+            ledger.debtor(f"d{n}"),
+            ledger.invoice(f"i{n}", debtor_id=f"d{n}", issued_on=START, due_on=DUE),
+        )
+    await bench.rows(
+        "INSERT INTO case_level (tenant, invoice_id, level_no, try_no, debtor_id, level, "
+        "decision_id, decided_at, decided_on, outcome) VALUES ('acme', 'i3', 1, 1, 'd3', 'x', "
+        "gen_random_uuid(), now(), current_date, 'returned')"
+    )
+
+    async with Running(bench):
+        await bench.advance("acme", DUE)
+
+    served = [invoice for invoice, *_, outcome in await bench.levels() if outcome == "served"]
+    assert served == ["i0", "i1", "i2", "i4"]
+    (row,) = await bench.rows("SELECT debtor_id FROM account WHERE trouble IS NOT NULL")
+    assert row["debtor_id"] == "d3"

@@ -37,7 +37,7 @@ from notifier.adapters.sql_feedback import SqlFeedback
 from notifier.adapters.sql_inbox import SqlInbox
 from notifier.adapters.sql_messages import SqlMessages
 from notifier.adapters.sql_reading import SqlReading
-from notifier.adapters.thread_writer import ThreadWriter
+from notifier.adapters.thread_pool import ThreadPool
 from notifier.channels.base import Channel
 from notifier.channels.letter_spool import LetterSpoolChannel
 from notifier.channels.smtp import SmtpChannel, SmtpServer
@@ -162,7 +162,7 @@ class Postman:
     feedback: FeedbackReader
     resolver: Resolver
     sweeper: Sweeper
-    writer: ThreadWriter
+    writer: Scribe
     caught_up: list[tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
     on_catch_up: Callable[[Sequence[str]], Any] | None = None
     feeds_answer: bool = True
@@ -301,7 +301,8 @@ async def postman(databases: Databases, smtp: FakeSmtp, tmp_path: Path) -> Async
     }
     registry = CollectorRegistry()
     settler = Settler(SqlMessages(), currency="EUR", registry=registry)
-    writer = ThreadWriter(Scribe(PlainRenderer(), channels), threads=1)
+    threads = ThreadPool(1)
+    writer = Scribe(PlainRenderer(), channels, threads)
     made = Postman(
         db=db,
         ledger=FakeLedger(),
@@ -319,7 +320,7 @@ async def postman(databases: Databases, smtp: FakeSmtp, tmp_path: Path) -> Async
     yield made
     for channel in channels.values():
         await channel.close()
-    writer.close()
+    threads.close()
     await asyncio.sleep(0)
 
 

@@ -14,7 +14,7 @@ from dunning_common.clock import SystemClock
 from dunning_common.db import Database
 from notifier.adapters.sql_inbox import WORK
 from notifier.adapters.sql_messages import SqlMessages
-from notifier.adapters.thread_writer import ThreadWriter
+from notifier.adapters.thread_pool import ThreadPool
 from notifier.channels.base import Channel
 from notifier.channels.letter_spool import LetterSpoolChannel
 from notifier.channels.smtp import SmtpChannel, SmtpServer
@@ -65,7 +65,7 @@ async def main(api_url: str, worker_url: str, smtp_port: int, spool: Path) -> No
                 settler=settler,
                 ledger=KnowingLedger(),
                 channels=channels,
-                writer=ThreadWriter(Scribe(PlainRenderer(), channels), threads=1),
+                writer=Scribe(PlainRenderer(), channels, ThreadPool(1)),
                 catch_up=nothing_missing,
                 timing=TIMING,
                 retry=RetryPolicy(base_s=0.05),

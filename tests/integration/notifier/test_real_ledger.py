@@ -54,7 +54,9 @@ async def ledger(databases: Databases, tmp_path: Path) -> AsyncIterator[RealLedg
     make_key_pair(tmp_path / "key.pem", tmp_path / "jwks.json")
     make_master_key(tmp_path / "master.key")
     name = await databases.clone(LEDGER)
-    urls = dict.fromkeys(("ingest_url", "engine_url", "notifier_url", "kpi_url"), "http://127.0.0.1:1")
+    urls = dict.fromkeys(
+        ("ingest_url", "engine_url", "notifier_url", "kpi_url"), "http://127.0.0.1:1"
+    )
     service = await build(
         Settings(
             api_database_url=SecretStr(databases.role_url(LEDGER.api_role, name)),
@@ -117,7 +119,9 @@ async def test_a_payment_that_comes_first_sends_the_notice_back(
     await postman.hear(*await ledger.told("tenants.v1", "contacts.v1"))
     await postman.hear(notice("n1", invoices=("i1", "i2")))
     paid = {"debtor_id": "d1", "currency": "EUR", "amount": "100.00", "value_date": "2026-03-01"}
-    await ledger.put("/v1/payments/p1", {**paid, "allocations": [{"invoice_id": "i2", "amount": "100.00"}]})
+    await ledger.put(
+        "/v1/payments/p1", {**paid, "allocations": [{"invoice_id": "i2", "amount": "100.00"}]}
+    )
 
     await postman.send_all()
 
@@ -137,7 +141,12 @@ async def test_a_payment_during_the_sending_is_acknowledged_after_the_mail(
     paying: list[asyncio.Task[None]] = []
 
     async def pay() -> None:
-        body = {"debtor_id": "d1", "currency": "EUR", "amount": "100.00", "value_date": "2026-03-01"}
+        body = {
+            "debtor_id": "d1",
+            "currency": "EUR",
+            "amount": "100.00",
+            "value_date": "2026-03-01",
+        }
         await ledger.put("/v1/payments/p1", body)
         order.append("acknowledged")
 

@@ -75,6 +75,7 @@ class World:
     cases: dict[str, Case]
     now: datetime
     went_out: dict[str, list[tuple[int, date]]] = field(default_factory=dict)
+    holds_placed: int = 0
 
     def step(self) -> Decision:
         """Decide until nothing more happens at this instant, every notice left in flight."""
@@ -192,8 +193,9 @@ class World:
                 self.change(key, due_on=found.due_on + timedelta(days=amount % 90 - 30))
             case "hold":
                 until = self.now + timedelta(hours=amount) if amount % 3 else None
+                self.holds_placed += 1
                 placed = Hold(
-                    hold_id=f"h{len(self.debtor.holds)}-{amount}",
+                    hold_id=f"h{self.holds_placed}",
                     invoice_id=key if amount % 2 else None,
                     placed_at=self.now,
                     until=until,

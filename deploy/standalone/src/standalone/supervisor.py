@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 30.0
-HEALTHY_AFTER_S = 60.0
+HEALTHY_AFTER_S = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

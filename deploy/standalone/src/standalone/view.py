@@ -26,6 +26,7 @@ class View:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._progress: Progress | None = None
+        self._told_quarters = 0
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
@@ -59,10 +60,13 @@ class View:
         self._progress.start()
 
     def show_progress(self, share: float, detail: str) -> None:
-        """Draw the bar: `share` is between 0 and 1."""
+        """Draw the bar, or say each quarter where there is no terminal; `share` is 0 to 1."""
         if self._progress is not None:
             self._progress.update(self._progress.task_ids[0], completed=share, detail=detail)
             self._progress.refresh()
+        elif int(share * 4) > self._told_quarters:
+            self._told_quarters = int(share * 4)
+            self._console.print(f"  … {share:.0%}, {detail}", highlight=False)
 
     def end_progress(self) -> None:
         """Take the bar away."""

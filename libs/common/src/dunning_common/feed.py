@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+import asyncpg
 import httpx
 import orjson
 from fastapi import APIRouter, Depends, Response
@@ -102,27 +103,46 @@ class Replayed:
     more: bool
 
 
+# The order is an index's. Until ANALYZE has seen a bulk load, the planner would rather sort them all.
+_BY_INDEX = "SET LOCAL enable_sort = off"
+# A page goes on behind (txid, key); a stream that moves meanwhile comes again, further on.
 _HEADS = """
-SELECT key, sequence FROM stream_head
-WHERE topic = $1 AND ($2::text IS NULL OR tenant = $2) AND ($3::text[] IS NULL OR key = ANY($3))
-  AND txid >= $4::text::xid8 AND moved_at <= clock_timestamp() - make_interval(secs => $5)
-  AND key > $6
-ORDER BY key LIMIT $7
+SELECT key, sequence, txid::text AS place FROM stream_head
+WHERE topic = $1 AND (txid, key) > ($2::text::xid8, $3)
+  AND moved_at <= clock_timestamp() - make_interval(secs => $4)
+ORDER BY txid, key LIMIT $5
 """
-# Whoever is not finished now, or not settled, has this txid or a greater one: ask from here next
-# time.
+_HEADS_OF_TENANT = """
+SELECT key, sequence, txid::text AS place FROM stream_head
+WHERE topic = $1 AND (txid, key) > ($2::text::xid8, $3)
+  AND moved_at <= clock_timestamp() - make_interval(secs => $4) AND tenant = $6
+ORDER BY txid, key LIMIT $5
+"""
+_HEADS_OF_KEYS = """
+SELECT head.key, head.sequence FROM unnest($2::text[]) AS wanted (key)
+CROSS JOIN LATERAL (
+    SELECT * FROM stream_head WHERE topic = $1 AND key = wanted.key LIMIT 1
+) AS head
+WHERE ($3::text IS NULL OR tenant = $3)
+  AND moved_at <= clock_timestamp() - make_interval(secs => $4)
+"""
+# Whoever is not finished now, or not settled, has this txid or a greater one: from here next time.
 _NEXT_SINCE = """
 SELECT least(pg_snapshot_xmin(pg_current_snapshot()),
     (SELECT min(txid) FROM stream_head WHERE topic = $1 AND txid >= $2::text::xid8
-        AND moved_at > clock_timestamp() - make_interval(secs => $3)))::text
+        AND $3 > 0 AND moved_at > clock_timestamp() - make_interval(secs => $3)))::text
 """
 _BEGIN_AGAIN = "SELECT $1::text::xid8 > pg_snapshot_xmax(pg_current_snapshot())"
+# LATERAL: a walk along the index per key, whatever the planner believes about the table.
 _REPLAY = """
 SELECT event.envelope
 FROM unnest($2::text[], $3::bigint[]) AS wanted (key, after)
-JOIN outbox AS event ON event.topic = $1 AND event.key = wanted.key
-    AND event.sequence > wanted.after
-ORDER BY event.key, event.sequence LIMIT $4
+CROSS JOIN LATERAL (
+    SELECT envelope FROM outbox
+    WHERE topic = $1 AND key = wanted.key AND sequence > wanted.after
+    ORDER BY sequence LIMIT $4
+) AS event
+LIMIT $4
 """
 
 
@@ -213,20 +233,44 @@ def _from_cursor(cursor: str) -> tuple[str, str, int]:
 async def _heads(db: Database, request: HeadsRequest) -> dict[str, Any]:
     async with db.worker() as connection:
         raw = await driver(connection)
-        since = request.since
-        if await raw.fetchval(_BEGIN_AGAIN, str(since)):
-            since = 0  # the cursor is of another cluster: compare everything
-        txid = await raw.fetchval(_NEXT_SINCE, request.topic, str(since), request.settled_s)
-        rows = await raw.fetch(
-            _HEADS, request.topic, request.tenant, request.keys, str(since), request.settled_s,
-            request.after_key, request.limit,
-        )  # fmt: skip
-    full = len(rows) == request.limit
+        since = str(request.since)
+        if await raw.fetchval(_BEGIN_AGAIN, since):
+            since = "0"  # the cursor is of another cluster: compare everything
+        txid = await raw.fetchval(_NEXT_SINCE, request.topic, since, request.settled_s)
+        if request.keys is not None:
+            rows = await raw.fetch(
+                _HEADS_OF_KEYS, request.topic, request.keys, request.tenant, request.settled_s,
+            )  # fmt: skip
+            full = False
+        else:
+            rows = await _page(raw, request, since)
+            full = len(rows) == request.limit
     return {
         "heads": {row["key"]: row["sequence"] for row in rows},
         "txid": int(txid),
-        "next_key": rows[-1]["key"] if full else None,
+        "next_key": f"{rows[-1]['place']}:{rows[-1]['key']}" if full else None,
     }
+
+
+async def _page(
+    raw: asyncpg.Connection[Any], request: HeadsRequest, since: str
+) -> list[asyncpg.Record]:
+    txid, key = _from_place(request.after_key) if request.after_key else (since, "")
+    await raw.execute(_BY_INDEX)
+    values = [request.topic, txid, key, request.settled_s, request.limit]
+    if request.tenant is None:
+        return list(await raw.fetch(_HEADS, *values))
+    return list(await raw.fetch(_HEADS_OF_TENANT, *values, request.tenant))
+
+
+def _from_place(place: str) -> tuple[str, str]:
+    txid, colon, key = place.partition(":")
+    if not colon or not txid.isascii() or not txid.isdigit() or int(txid) > _BIGINT_MAX:
+        raise ProblemError(
+            400, "invalid-cursor", "after_key is not one of ours.",
+            detail="Send next_key of the page before, unchanged.",
+        )  # fmt: skip
+    return txid, key
 
 
 async def _replay(db: Database, request: ReplayRequest) -> bytes:

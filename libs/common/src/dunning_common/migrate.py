@@ -102,8 +102,8 @@ def create_flow_tables(service: ServiceSchema) -> None:
             moved_at timestamptz NOT NULL DEFAULT clock_timestamp(),
             PRIMARY KEY (topic, key)
         );
-        CREATE INDEX stream_head_txid ON stream_head (topic, txid);
-        CREATE INDEX stream_head_tenant ON stream_head (tenant, topic);
+        CREATE INDEX stream_head_moved ON stream_head (topic, txid, key);
+        CREATE INDEX stream_head_moved_of_tenant ON stream_head (tenant, topic, txid, key);
         CREATE TABLE outbox (
             id uuid NOT NULL, topic text NOT NULL, key text NOT NULL, tenant text NOT NULL,
             sequence bigint NOT NULL, envelope bytea NOT NULL,
@@ -122,8 +122,7 @@ def create_flow_tables(service: ServiceSchema) -> None:
             topic text NOT NULL, key text NOT NULL, tenant text NOT NULL,
             sequence bigint NOT NULL DEFAULT 0, moved_at timestamptz NOT NULL DEFAULT clock_timestamp(),
             PRIMARY KEY (topic, key)
-        );
-        CREATE INDEX stream_position_tenant ON stream_position (tenant, topic);
+        ) WITH (fillfactor = 80);
         CREATE TABLE feed_cursor (
             topic text PRIMARY KEY, txid xid8 NOT NULL,
             compared_at timestamptz NOT NULL DEFAULT clock_timestamp()

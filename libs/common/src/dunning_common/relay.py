@@ -34,6 +34,11 @@ _BACKOFF_MAX_S = 5.0
 _SQL_TIMEOUT_S = 30.0
 log = structlog.get_logger()
 
+# A cursor lost means repeats, no more. And until ANALYZE has seen a bulk load, the planner takes a third
+# of the table for new.
+_SETTINGS = """
+SET synchronous_commit = off; SET enable_seqscan = off; SET max_parallel_workers_per_gather = 0
+"""
 _TRY_LOCK = """
 SELECT pg_try_advisory_lock(hashtext('dunning relay'), hashtext(current_schema()))
 """
@@ -154,7 +159,7 @@ class Relay:
     async def _hold_lock_and_publish(self) -> None:
         connection = await self._db.listen_connection()
         try:
-            await connection.execute("SET synchronous_commit = off")  # a cursor lost is repeats
+            await connection.execute(_SETTINGS)
             while not await connection.fetchval(_TRY_LOCK, timeout=_SQL_TIMEOUT_S):
                 await self._stand_by(connection)
             channel = f"{_CHANNEL}_{self._db.schema}"

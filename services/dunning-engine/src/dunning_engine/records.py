@@ -1,5 +1,4 @@
-"""Rows as the shell passes them between its handlers and its adapters: what PostgreSQL keeps
-beyond the values of the domain.
+"""Rows as handlers and adapters pass them: what PostgreSQL keeps beyond the domain's values.
 
 Plain values; no SQL, no rules. The domain never sees them.
 """
@@ -12,8 +11,8 @@ from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from dunning_engine.domain.account import Account
 from dunning_common.outbox import Outgoing
+from dunning_engine.domain.account import Account
 from dunning_engine.domain.case import Balance, Case
 
 TimeSource = Literal["unknown", "real", "sandbox"]
@@ -154,7 +153,7 @@ class Dossier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewLevel:
-    """A row for the history of a case. `channels` are those of its notice; none: no notice needed."""
+    """A row for the history of a case. No `channels`: it needed no notice."""
 
     key: CaseKey
     debtor_id: str

@@ -14,11 +14,11 @@ class Settings(ServiceSettings):
     """What the engine needs beside what every service has.
 
     `sweep_batch` is how many accounts are decided in one transaction, `sweepers` how many such
-    transactions may run at the same time. `sweep_idle_s` is how long the
-    sweeper sleeps at most when nobody wakes it. `silence_minutes` is how long a production notice may
-    be in flight without news before the notifier's feed is asked. `clock_silence_s` is the same for a
-    sandbox clock that waits, `ledger_patience_s` how long it waits for the ledger to book charges.
-    `walkers` is how many sandbox clocks may move at the same time.
+    transactions may run at the same time, `sweep_idle_s` how long the sweeper sleeps at most when
+    nobody wakes it. `silence_minutes` is how long a real tenant's notice may be in flight without
+    news before the notifier's feed is asked. `clock_silence_s` is the same for a sandbox clock that
+    waits, `ledger_patience_s` how long it waits for the ledger to book charges. `walkers` is how
+    many sandbox clocks may move at the same time.
     """
 
     model_config = SettingsConfigDict(

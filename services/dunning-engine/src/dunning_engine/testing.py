@@ -1,5 +1,6 @@
-"""Fakes of the engine's neighbours, for tests: a ledger that writes events, a postman that answers
-notices, and a bench that runs the engine's parts on a database without broker or HTTP.
+"""Fakes for tests: a ledger that writes events, a postman that answers, and the engine on a bench.
+
+The bench runs the engine's parts on a database without broker or HTTP.
 
 Ships with the engine so that its tests and those of the whole system speak the same language.
 """
@@ -7,6 +8,7 @@ Ships with the engine so that its tests and those of the whole system speak the 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -15,6 +17,7 @@ from datetime import date, datetime, time
 from typing import Any, Literal, Self
 from uuid import UUID
 
+import httpx
 from prometheus_client import CollectorRegistry
 
 from dunning_common.consumer import Consumed
@@ -26,6 +29,7 @@ from dunning_common.events.dunning import NoticeMessage, NoticeRequestedV1
 from dunning_common.events.envelope import Envelope, Payload
 from dunning_common.events.registry import parse_payload
 from dunning_common.events.tenants import BankDetails, LegalIdentity, TenantRegisteredV1
+from dunning_common.feed import FeedClient
 from dunning_common.ids import account_key, name_id
 from dunning_engine.adapters.pg_signals import Signals, wait_for
 from dunning_engine.adapters.public_law import PublicLaw
@@ -36,6 +40,7 @@ from dunning_engine.entrypoints.loops import ClockWalker, FlightWatch, Metrics, 
 from dunning_engine.handlers.set_clock import set_clock
 from dunning_engine.settings import Settings
 
+FEED_TOPICS = ("tenants.v1", "receivables.v1", "contacts.v1", "notifications.v1")
 Outcome = Literal["sent", "unknown", "failed", "suppressed", "returned", "silence"]
 
 
@@ -262,7 +267,7 @@ class Postman:
         return len(requests)
 
     async def _new(self) -> list[Envelope]:
-        """Requests written since the last time; what an open transaction may still write comes later."""
+        """Requests written since the last time, also by transactions that ended late."""
         rows = await self.bench.rows(_NEW_EVENTS, self.read_until)
         ended = [row["position"] for row in rows if row["ended"]]
         self.read_until = max(ended, default=self.read_until)
@@ -376,6 +381,50 @@ class Bench:
         return [(r["invoice_id"], r["level"], r["decided_on"], r["outcome"]) for r in rows]
 
 
+class FakeFeed:
+    """The feeds of ledger and notifier, as far as a consumer can tell: heads and replay."""
+
+    def __init__(self) -> None:
+        self.events: defaultdict[tuple[str, str], list[Envelope]] = defaultdict(list)
+
+    def add(self, envelope: Envelope) -> None:
+        """Keep an event; its sequence must be the next of its key."""
+        self.events[parse_payload(envelope).topic, envelope.key].append(envelope)
+
+    def next_sequence(self, envelope: Envelope) -> int:
+        """The sequence that an event of this topic and key must have."""
+        return len(self.events[parse_payload(envelope).topic, envelope.key]) + 1
+
+    def clients(self) -> dict[str, FeedClient]:
+        """A feed client per topic."""
+        http = httpx.AsyncClient(transport=httpx.MockTransport(self._answer))
+        return {topic: FeedClient("http://feed.test", "token", http) for topic in FEED_TOPICS}
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        asked = json.loads(request.content)
+        if request.url.path.endswith("/heads"):
+            return httpx.Response(200, json=self._heads(asked))
+        found = [
+            envelope
+            for key, after in sorted(asked["after"].items())
+            for envelope in self.events[asked["topic"], key]
+            if envelope.sequence > after
+        ]
+        events = b",".join(envelope.to_bytes() for envelope in found)
+        return httpx.Response(200, content=b'{"events":[' + events + b'],"more":false}')
+
+    def _heads(self, asked: dict[str, Any]) -> dict[str, Any]:
+        heads = {
+            key: len(events)
+            for (topic, key), events in self.events.items()
+            if topic == asked["topic"]
+            and events
+            and (asked["keys"] is None or key in asked["keys"])
+            and asked["tenant"] in (None, events[0].tenant)
+        }
+        return {"heads": heads, "txid": 1, "next_key": None}
+
+
 class Running:
     """A bench whose signals are heard and whose postman answers in the background."""
 
@@ -420,7 +469,7 @@ def quiet_settings(**changes: Any) -> Settings:
 
 
 def always_open(policy_id: str, version: int = 1) -> Policy:
-    """A policy that may speak at any hour of any day: first at the due date, then every ten days."""
+    """A policy that may speak at any hour: first at the due date, then every ten days."""
     return Policy(
         policy_id=policy_id,
         version=version,

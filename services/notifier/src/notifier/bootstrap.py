@@ -25,7 +25,7 @@ from notifier.adapters.sql_feedback import NEWS, SqlFeedback
 from notifier.adapters.sql_inbox import WORK, SqlInbox
 from notifier.adapters.sql_messages import SqlMessages
 from notifier.adapters.sql_reading import SqlReading
-from notifier.adapters.thread_writer import ThreadWriter
+from notifier.adapters.thread_pool import ThreadPool
 from notifier.channels.base import Channel
 from notifier.channels.http import provider_client
 from notifier.channels.letter_spool import LetterSpoolChannel
@@ -34,7 +34,7 @@ from notifier.channels.smtp import SmtpChannel, SmtpServer
 from notifier.channels.twilio import TwilioChannel
 from notifier.content.render import Renderer
 from notifier.domain.outcome import RetryPolicy
-from notifier.entrypoints.api import message_routes
+from notifier.entrypoints.api import message_routes, resolution_routes
 from notifier.entrypoints.loops import listen, turn
 from notifier.entrypoints.templates import template_routes
 from notifier.entrypoints.webhooks import webhook_routes
@@ -86,7 +86,8 @@ async def build(
     ledger = ledger or _ledger(settings, peers)
     channels = make_channels(settings)
     renderer = await asyncio.to_thread(Renderer)
-    writer = ThreadWriter(Scribe(renderer, channels), threads=settings.writer_threads)
+    threads = ThreadPool(settings.writer_threads)
+    scribe = Scribe(renderer, channels, threads)
     settler = Settler(SqlMessages(), currency=settings.cost_currency, registry=registry)
     consumer = Consumer(
         name="notifier",
@@ -109,7 +110,7 @@ async def build(
             settler=settler,
             ledger=ledger,
             channels=channels,
-            writer=writer,
+            writer=scribe,
             catch_up=consumer.catch_up,
             timing=_timing(settings),
             retry=RetryPolicy(
@@ -131,14 +132,8 @@ async def build(
         registry=registry,
         ready={"database": db.ping},
     )
-    app.include_router(
-        message_routes(
-            db=db,
-            reading=SqlReading(),
-            resolver=Resolver(db=db, reading=SqlReading(), settler=settler),
-            ledger=ledger,
-        )
-    )
+    app.include_router(message_routes(db=db, reading=SqlReading(), ledger=ledger))
+    app.include_router(resolution_routes(Resolver(db=db, reading=SqlReading(), settler=settler)))
     app.include_router(
         webhook_routes(
             db=db,
@@ -156,7 +151,7 @@ async def build(
     async def close() -> None:
         for channel in set(channels.values()):
             await channel.close()
-        writer.close()
+        threads.close()
         await peers.aclose()
         await db.close()
 

@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Sequence
 
 import typer
 
@@ -45,10 +46,14 @@ commands.command("token")(token.token)
 commands.command("doctor")(doctor.doctor)
 
 
-def app() -> None:
-    """Entry point."""
+def app(arguments: Sequence[str] | None = None) -> None:
+    """Entry point; always ends with `SystemExit`.
+
+    Args:
+        arguments: instead of the process's own.
+    """
     try:
-        commands()
+        commands(args=arguments)
     except _SAID_PLAINLY as error:
         errors.print(f"[red]dunning:[/] {_escaped(error)}", highlight=False, soft_wrap=True)
         sys.exit(1)

@@ -1,4 +1,7 @@
-"""Rows to dossiers and back: the only place that knows how a case lies in columns. No SQL, no rules."""
+"""Rows to dossiers and back: only this module knows how a case lies in columns.
+
+No SQL, no rules.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Wake-up calls between transactions and loops, by LISTEN/NOTIFY.
 
-A call only shortens a wait: whoever waits also looks by itself now and then, so a lost call costs time
-and nothing else. No state lives here.
+A call only shortens a wait: whoever waits also looks by itself now and then, so a lost call costs
+time and nothing else. No state lives here.
 """
 
 from __future__ import annotations

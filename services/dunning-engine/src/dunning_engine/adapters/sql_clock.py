@@ -1,4 +1,4 @@
-"""Sandbox clocks in PostgreSQL: all of a walk's state, so that a killed engine goes on where it was.
+"""Sandbox clocks in PostgreSQL: all of a walk's state, so that a killed engine just goes on.
 
 The real clock is read nowhere here but for the patience with the ledger's bookings.
 """

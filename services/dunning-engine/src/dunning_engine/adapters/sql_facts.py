@@ -47,7 +47,7 @@ WHERE a.tenant = t.tenant AND t.tenant = ANY($1) AND a.time_source = 'unknown'
 RETURNING a.tenant, a.time_source
 """
 # A place holder for a tenant that is not known yet, locked against its registration: otherwise an
-# account written now could miss the registration that commits at the same moment, and wait for ever.
+# account written now could miss the registration that commits at the same moment, and wait on.
 _HOLD_PLACES = "INSERT INTO tenant (tenant) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING"
 _LOCK_PLACES = """
 SELECT 1 FROM tenant WHERE tenant = ANY($1) AND sandbox IS NULL ORDER BY tenant FOR SHARE

@@ -1,4 +1,4 @@
-"""One transaction with all of the engine's stores bound to it: the unit of work of handlers and loops."""
+"""One transaction with all of the engine's stores bound to it: the unit of work of handlers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Stores:
 
 
 class StoreRoom:
-    """Opens transactions. `patience_s`: how long a sandbox clock waits for the ledger's bookings."""
+    """Opens transactions. `patience_s`: how long a sandbox clock waits for bookings."""
 
     def __init__(self, db: Database, *, patience_s: float) -> None:
         self.db = db

@@ -22,7 +22,7 @@ from dunning_engine.adapters.case_rows import (
     notice_columns,
 )
 from dunning_engine.adapters.sql_news import SOURCE
-from dunning_engine.records import Changes, Dossier
+from dunning_engine.records import AccountKey, Changes, Dossier
 
 _ACCOUNT = """a.tenant, a.debtor_id, a.kind, a.country, a.region, a.zone, a.language, a.segment,
     a.policy_id, a.tags::text, a.time_source, a.verdict_hash,
@@ -118,6 +118,13 @@ WHERE a.tenant = w.tenant AND a.debtor_id = w.debtor_id
 """
 
 
+_SET_ASIDE = """
+UPDATE account SET trouble = $3, next_action_at =
+    CASE time_source WHEN 'real' THEN clock_timestamp() + interval '1 hour' END
+WHERE tenant = $1 AND debtor_id = $2
+"""
+
+
 class SqlSweep:
     """The sweep, inside one transaction of the worker role (or, to read one dossier, of any)."""
 
@@ -126,7 +133,7 @@ class SqlSweep:
         self._sql = sql
 
     async def claim_real(self, limit: int) -> list[Dossier]:
-        """Dossiers of accounts that are due by the database's clock; none that another one holds."""
+        """Dossiers of accounts due by the database's clock; none that another sweeper holds."""
         return await self._dossiers(await self._sql.fetch(_CLAIM_REAL, limit))
 
     async def claim_sandbox(self, tenant: str, now: datetime, limit: int) -> list[Dossier]:
@@ -134,7 +141,7 @@ class SqlSweep:
         return await self._dossiers(await self._sql.fetch(_CLAIM_SANDBOX, limit, now, tenant))
 
     async def read(self, tenant: str, debtor_id: str) -> Dossier | None:
-        """One dossier with all its cases, closed ones too; None when too little is known to decide."""
+        """One dossier with all its cases, closed ones too; None when facts are missing."""
         rows = await self._sql.fetch(_READ, tenant, debtor_id)
         found = await self._dossiers(rows, all_cases=True)
         return found[0] if found else None
@@ -160,6 +167,10 @@ class SqlSweep:
             ],
         )
         await outbox.append(self._connection, changes.events, source=SOURCE)
+
+    async def set_aside(self, key: AccountKey, trouble: str) -> None:
+        """Leave an account alone, because deciding about it fails; a real one for an hour."""
+        await self._sql.execute(_SET_ASIDE, *key, trouble)
 
     async def _dossiers(
         self, accounts: Sequence[Mapping[str, Any]], *, all_cases: bool = False

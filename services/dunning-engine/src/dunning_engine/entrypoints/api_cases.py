@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Query
 
 from dunning_common.money import to_decimal_string
 from dunning_common.problems import ProblemError
+from dunning_engine.adapters.sql_cases import LevelPlace
 from dunning_engine.adapters.sql_news import channels_from_json
 from dunning_engine.adapters.sql_stores import StoreRoom
 from dunning_engine.domain.record import RecordError, recompute
@@ -33,6 +34,7 @@ State = Literal[
     "waiting", "scheduled", "held", "in_flight", "blocked", "handed_over", "exhausted", "closed"
 ]
 READ = Depends(caller("dunning:read"))
+NUMBER_LIMIT = 2**31
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -187,9 +189,23 @@ def _place_of_level(row: Any) -> list[Any]:
     return [row["decided_at"].isoformat(), row["invoice_id"], row["level_no"], row["try_no"]]
 
 
-def _level_place(values: list[Any]) -> tuple[datetime, str, int, int]:
+def _level_place(values: list[Any]) -> LevelPlace:
     at, invoice_id, level_no, try_no = values
-    return datetime.fromisoformat(at), _one_text([invoice_id]), int(level_no), int(try_no)
+    moment = datetime.fromisoformat(at)
+    if moment.tzinfo is None:
+        raise ValueError("no time zone")
+    return (
+        moment.astimezone(UTC),
+        _one_text([invoice_id]),
+        _small_number(level_no),
+        _small_number(try_no),
+    )
+
+
+def _small_number(value: Any) -> int:
+    if not isinstance(value, int) or not 0 <= value < NUMBER_LIMIT:
+        raise ValueError("not a level or try number")
+    return value
 
 
 def _one_text(values: list[Any]) -> str:

@@ -81,7 +81,7 @@ def clock_routes(rooms: StoreRoom, signals: Signals, catch_up: CatchUp) -> APIRo
 
 
 async def _known(rooms: StoreRoom, catch_up: CatchUp, tenant: str) -> bool:
-    """Whether the tenant is a sandbox; asks the ledger before saying that there is no such tenant."""
+    """Whether the tenant is a sandbox; asks the ledger before saying that it is unknown."""
     for last_try in (False, True):
         async with rooms.tenant(tenant) as stores:
             sandbox = await stores.clock.is_sandbox(tenant)

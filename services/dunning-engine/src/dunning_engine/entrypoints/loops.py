@@ -1,23 +1,23 @@
-"""The engine's loops: sweep what is due, walk sandbox clocks, watch over notices of which nobody hears.
+"""The engine's loops: sweep what is due, walk sandbox clocks, watch over silent notices.
 
-Each loop only waits, calls a handler in a transaction, and goes on after a lost database. All state is
-in PostgreSQL; a killed process loses nothing but its place in a wait.
+Each loop only waits, calls a handler in a transaction, and goes on after a lost database. All state
+is in PostgreSQL; a killed process loses nothing but its place in a wait.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
-import asyncpg
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from sqlalchemy.exc import DBAPIError
 
+from dunning_common.failures import is_transient
 from dunning_common.ids import account_key
 from dunning_engine.adapters.pg_signals import CLOCKS, PRODUCTION, Signals, sandbox, wait_for
-from dunning_engine.adapters.sql_stores import Stores, StoreRoom
-from dunning_engine.handlers.sweep_accounts import Law, sweep_accounts
+from dunning_engine.adapters.sql_stores import StoreRoom, Stores
+from dunning_engine.handlers.sweep_accounts import BatchFailedError, Law, sweep_accounts
 from dunning_engine.handlers.walk_clock import (
     LEDGER,
     LEDGER_SILENT,
@@ -32,7 +32,6 @@ from dunning_engine.handlers.walk_clock import (
 from dunning_engine.records import AccountKey
 from dunning_engine.settings import Settings
 
-DATABASE_LOST = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 CLOCK_TAKEN_S = 0.05
 
 log = structlog.get_logger()
@@ -86,12 +85,21 @@ class Sweeper:
                 await _surviving("sweep", self._sweep_all)
                 await wait_for(called, self._settings.sweep_idle_s)
 
-    async def sweep_once(self) -> int:
+    async def sweep_once(self, limit: int | None = None) -> int:
         """One batch in one transaction. Returns the number of accounts."""
-        with self._metrics.sweep_seconds.time():
-            async with self._rooms.worker() as stores:
-                claimed = await stores.sweep.claim_real(self._settings.sweep_batch)
-                count = await sweep_accounts(stores.sweep, stores.policies, self._law, claimed)
+        try:
+            with self._metrics.sweep_seconds.time():
+                async with self._rooms.worker() as stores:
+                    claimed = await stores.sweep.claim_real(limit or self._settings.sweep_batch)
+                    count = await sweep_accounts(stores.sweep, stores.policies, self._law, claimed)
+        except BatchFailedError as error:
+            if is_transient(error):
+                raise
+            # One account spoils the batch: take them one by one, and set that one aside.
+            if not await set_aside(self._rooms, error):
+                for _ in error.accounts:
+                    await self.sweep_once(limit=1)
+            return len(error.accounts)
         self._metrics.decided.labels("real").inc(count)
         return count
 
@@ -136,17 +144,24 @@ class ClockWalker:
                 while True:
                     called.clear()
                     walks = {tenant: walk for tenant, walk in walks.items() if not walk.done()}
-                    await _surviving("clocks", lambda: self._start(group, walks))
+                    await _surviving("clocks", partial(self._start, group, walks))
                     await wait_for(called, self._settings.sweep_idle_s)
 
     async def walk(self, tenant: str) -> None:
         """Walk one clock until it has arrived and nothing is left to do there."""
         async with self._room_for:
             with self._signals.subscribe(sandbox(tenant)) as news:
-                confirmed = await self._confirm(tenant, news)
+                confirmed, limit = await self._confirm(tenant, news), self._settings.sweep_batch
                 while True:
                     news.clear()
-                    step = await self._step(tenant, confirmed=confirmed)
+                    try:
+                        step = await self._step(tenant, confirmed=confirmed, limit=limit)
+                    except BatchFailedError as error:
+                        if is_transient(error):
+                            raise
+                        found = await set_aside(self._rooms, error)
+                        limit = self._settings.sweep_batch if found else 1
+                        continue
                     match step.progress:
                         case Progress.SETTLED:
                             return
@@ -179,13 +194,13 @@ class ClockWalker:
             else:
                 return
 
-    async def _step(self, tenant: str, *, confirmed: bool) -> Step:
+    async def _step(self, tenant: str, *, confirmed: bool, limit: int) -> Step:
         async with self._rooms.worker() as stores:
             step = await step_clock(
                 self._tools(stores),
                 tenant,
                 confirmed=confirmed,
-                limit=self._settings.sweep_batch,
+                limit=limit,
             )
         self._metrics.decided.labels("sandbox").inc(step.decided)
         return step
@@ -276,10 +291,30 @@ async def check_returns(rooms: StoreRoom, catch_up: CatchUp, *, tenant: str | No
     return True
 
 
+async def set_aside(rooms: StoreRoom, failed: BatchFailedError) -> bool:
+    """Set the one account of a failed batch aside; False when the batch has several."""
+    if len(failed.accounts) > 1:
+        return False
+    (key,) = failed.accounts
+    cause = failed.__cause__ or failed
+    log.error("account_set_aside", tenant=key.tenant, debtor=key.debtor_id, exc_info=cause)
+    async with rooms.worker() as stores:
+        await stores.sweep.set_aside(key, f"{type(cause).__name__}: {cause}"[:500])
+    return True
+
+
 async def _surviving(what: str, work: Callable[[], Awaitable[object]]) -> None:
     """Do it; a lost database is waited for, not died of."""
     try:
         await work()
-    except DATABASE_LOST as error:
-        log.warning("database_lost", loop=what, error=type(error).__name__)
+    except Exception as error:
+        if not _passes(error):
+            raise
+        log.warning("database_lost", loop=what, error=repr(error))
         await asyncio.sleep(1)
+
+
+def _passes(error: Exception) -> bool:
+    if isinstance(error, ExceptionGroup):
+        return all(_passes(inner) for inner in error.exceptions)
+    return is_transient(error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -55,7 +54,7 @@ def from_cursor(cursor: str | None, read: Callable[[list[Any]], Any], first: Any
         return first
     try:
         return read(orjson.loads(base64.urlsafe_b64decode(cursor)))
-    except (ValueError, TypeError, LookupError, binascii.Error):
+    except (ValueError, TypeError, LookupError, OverflowError, AttributeError):
         raise ProblemError(
             422,
             "invalid-cursor",

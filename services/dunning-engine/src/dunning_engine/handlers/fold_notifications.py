@@ -1,7 +1,7 @@
 """Fold the notifier's news into levels: what became of each item of each notice. Pure.
 
-A level is served when one of its messages went out, or may have, and none is pending. A message that
-came back unsent, or was revoked, is no failed try: the item goes back and is decided again.
+A level is served when one of its messages went out, or may have, and none is pending. A message
+that came back unsent, or was revoked, is no failed try: the item goes back and is decided again.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from dunning_common.events.notifications import (
     NoticeFailedV1,
     NoticeReturnedV1,
     NoticeSentV1,
-    NotificationsEvent,
     NoticeSuppressedV1,
     NoticeUnknownV1,
+    NotificationsEvent,
 )
 from dunning_common.ids import account_key
 from dunning_common.outbox import Outgoing
@@ -30,7 +30,7 @@ from dunning_engine.domain.notice import MessageState, outcome_of
 from dunning_engine.records import AccountKey, ChannelNews, LevelRow, NoticeKey
 
 RETURNS_MAX = 5
-"""After so many returns in a row a level counts as failed: the ledger and the engine do not agree."""
+"""After so many returns in a row a level counts as failed: ledger and engine do not agree."""
 REVOKED = "revoked"
 
 
@@ -120,25 +120,26 @@ def _channel_news(payload: NotificationsEvent) -> ChannelNews | None:
     """What the event makes of the channel; None when it changes nothing."""
     match payload:
         case NoticeSentV1():
-            return ChannelNews(state="sent")
+            news = ChannelNews(state="sent")
         case NoticeDeliveredV1():
-            return ChannelNews(state="delivered")
+            news = ChannelNews(state="delivered")
         case NoticeBouncedV1(hard=True):
-            return ChannelNews(state="bounced", reason=payload.reason)
-        case NoticeBouncedV1():
+            news = ChannelNews(state="bounced", reason=payload.reason)
+        case NoticeBouncedV1():  # it may still arrive
             return None
         case NoticeUnknownV1():
-            return ChannelNews(state="unknown", reason=payload.reason)
+            news = ChannelNews(state="unknown", reason=payload.reason)
         case NoticeFailedV1():
-            return ChannelNews(state="failed", reason=payload.reason)
+            news = ChannelNews(state="failed", reason=payload.reason)
         case NoticeSuppressedV1(reason="revoked"):
-            return ChannelNews(state="returned", reason=REVOKED)
+            news = ChannelNews(state="returned", reason=REVOKED)
         case NoticeSuppressedV1():
-            return ChannelNews(state="suppressed", reason=payload.reason)
+            news = ChannelNews(state="suppressed", reason=payload.reason)
         case NoticeReturnedV1():
-            return ChannelNews(state="returned", reason=payload.reason)
+            news = ChannelNews(state="returned", reason=payload.reason)
         case _:
             assert_never(payload)
+    return news
 
 
 def _settle(row: LevelRow, *, at: datetime) -> LevelRow:
@@ -179,7 +180,7 @@ def _moment(row: LevelRow, news: News) -> datetime:
 
 
 def _announce(row: LevelRow) -> list[Outgoing]:
-    """Events of an item that is settled now: a level is announced, with its charges, when served."""
+    """Events of an item that is settled now: a served level is announced, with its charges."""
     if row.outcome != "served" or row.served_at is None:
         return []
     served = LevelServedV1(

@@ -1,7 +1,7 @@
-"""Place and release manual holds: store them, take held invoices out of notices on their way, announce.
+"""Place and release manual holds: store, take held invoices out of notices on their way, announce.
 
-A hold acts at once: what is in flight is revoked in the same transaction. What a hold stops later is
-decided by the domain.
+A hold acts at once: what is in flight is revoked in the same transaction. What a hold stops later
+is decided by the domain.
 """
 
 from __future__ import annotations

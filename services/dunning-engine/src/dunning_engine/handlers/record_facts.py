@@ -1,7 +1,7 @@
 """Record what the other services say: tenants, debtors' terms, invoices, news of notices.
 
-Decides nothing: facts are written and the accounts they touch are woken, so that the sweeper decides
-from present facts. Duplicates and another order of events end in the same rows.
+Decides nothing: facts are written and the accounts they touch are woken, so that the sweeper
+decides from present facts. Duplicates and another order of events end in the same rows.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def sort_out(events: Iterable[Consumed]) -> Batch:
 def fold_invoices(
     known: Iterable[InvoiceFacts], events: Iterable[tuple[str, InvoiceEvent]]
 ) -> list[InvoiceFacts]:
-    """The invoices that the events change; an event that is not newer than its row changes nothing."""
+    """The invoices that the events change; an event no newer than its row changes nothing."""
     rows = {row.key: row for row in known}
     changed: dict[CaseKey, InvoiceFacts] = {}
     for tenant, event in events:

@@ -22,8 +22,8 @@ class BackwardsError(ClockError):
 
     def __init__(self, clock: ClockRow, asked: datetime) -> None:
         super().__init__(
-            f"{asked.isoformat()} lies before {clock.target.isoformat()}, where the clock is or was "
-            "asked to go; ask for that instant or a later one"
+            f"{asked.isoformat()} lies before {clock.target.isoformat()}, where the clock is or "
+            "was asked to go; ask for that instant or a later one"
         )
         self.clock = clock
 

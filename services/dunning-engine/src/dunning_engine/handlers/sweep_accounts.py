@@ -1,7 +1,7 @@
 """Decide about due accounts: gather their dossiers, decide each (pure), persist, emit.
 
-Holds no rule of dunning; those are in `domain.decision`. An account about which nothing can be decided
-never stops the others: it is set aside with the reason, and listed.
+Holds no rule of dunning; those are in `domain.decision`. An account about which nothing can be
+decided never stops the others: it is set aside with the reason, and listed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dunning_engine.domain.record import make_record
 from dunning_engine.domain.schedule import Calendar
 from dunning_engine.handlers.apply_decision import apply_decision, obstacles_hash
 from dunning_engine.handlers.open_cases import Opened, open_cases, opening_events
-from dunning_engine.records import AccountAfter, Changes, Dossier, NewRecord
+from dunning_engine.records import AccountAfter, AccountKey, Changes, Dossier, NewRecord
 
 BREATHE_EVERY = 20
 TROUBLE_RETRY = timedelta(hours=1)
@@ -29,6 +29,14 @@ TROUBLE_RETRY = timedelta(hours=1)
 TenantPolicies = Mapping[PolicyKey, Policy]
 
 log = structlog.get_logger()
+
+
+class BatchFailedError(RuntimeError):
+    """What was decided about these accounts could not be written; nothing of it was."""
+
+    def __init__(self, accounts: Sequence[AccountKey]) -> None:
+        super().__init__(f"nothing was written about {len(accounts)} accounts")
+        self.accounts = tuple(accounts)
 
 
 class ChangeStore(Protocol):
@@ -69,7 +77,11 @@ class Law(Protocol):
 async def sweep_accounts(
     store: ChangeStore, shelf: PolicyShelf, law: Law, claimed: Sequence[Dossier]
 ) -> int:
-    """Decide about the claimed accounts and write what follows. Returns how many there were."""
+    """Decide about the claimed accounts and write what follows. Returns how many there were.
+
+    Raises:
+        BatchFailedError: it could not be written; the cause says why.
+    """
     if not claimed:
         return 0
     dossiers = await open_cases(shelf, claimed)
@@ -81,7 +93,10 @@ async def sweep_accounts(
         if number % BREATHE_EVERY == 0:
             await asyncio.sleep(0)  # deciding is pure computing: let others have the loop
 
-    await store.save(changes)
+    try:
+        await store.save(changes)
+    except Exception as error:
+        raise BatchFailedError([dossier.key for dossier in claimed]) from error
     return len(claimed)
 
 
@@ -116,7 +131,7 @@ def _decide_one(opened: Opened, policies: TenantPolicies, law: Law, changes: Cha
         changes.accounts.append(
             AccountAfter(
                 key=dossier.key,
-                # A sandbox clock must not wait for a repair: its account is retried when asked to move.
+                # A sandbox clock does not wait for a repair: it retries when asked to move.
                 next_action_at=(
                     dossier.now + TROUBLE_RETRY if dossier.time_source == "real" else None
                 ),

@@ -1,8 +1,8 @@
 """Walk a sandbox tenant's clock to its target, one instant at a time.
 
-At each instant everything due is decided, and the clock stands still until every notice is settled, so
-that the outcome does not depend on how fast anything runs. One step is one transaction; a walk that is
-killed goes on from the row. Never touches tenants that follow the real clock.
+At each instant everything due is decided, and the clock stands still until every notice is settled,
+so that the outcome does not depend on how fast anything runs. One step is one transaction; a walk
+that is killed goes on from the row. Never touches tenants that follow the real clock.
 """
 
 from __future__ import annotations

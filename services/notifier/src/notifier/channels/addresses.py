@@ -33,7 +33,10 @@ def email_recipient(contacts: Contacts, *, tenant: str) -> Recipient | None:
 
 
 def phone_recipient(contacts: Contacts, *, tenant: str, country: str) -> Recipient | None:
-    """The first valid mobile number, else the first valid number, as E.164; None without any.
+    """The best number as E.164, or None: known ranges before unknown ones, mobile before others.
+
+    A number of an unknown range is still tried: tables of ranges lag behind the regulators, and the
+    provider has the last word.
 
     Args:
         contacts: the debtor's.
@@ -42,7 +45,12 @@ def phone_recipient(contacts: Contacts, *, tenant: str, country: str) -> Recipie
     """
     region = (contacts.address.country if contacts.address else country).upper()
     numbers = [number for phone in contacts.phones if (number := _parse(phone, region))]
-    numbers.sort(key=lambda number: phonenumbers.number_type(number) not in _MOBILE)
+    numbers.sort(
+        key=lambda number: (
+            not phonenumbers.is_valid_number(number),
+            phonenumbers.number_type(number) not in _MOBILE,
+        )
+    )
     if not numbers:
         return None
     written = phonenumbers.format_number(numbers[0], PhoneNumberFormat.E164)
@@ -69,4 +77,4 @@ def _parse(phone: str, region: str) -> phonenumbers.PhoneNumber | None:
         number = phonenumbers.parse(phone, region)
     except NumberParseException:
         return None
-    return number if phonenumbers.is_valid_number(number) else None
+    return number if phonenumbers.is_possible_number(number) else None

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-import time
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import aiosmtplib
 from pydantic import SecretStr
 
+from dunning_common.clock import monotonic
 from dunning_common.events.contacts import Contacts
 from notifier.channels import mime
 from notifier.channels.addresses import email_recipient
@@ -163,7 +163,7 @@ class SmtpChannel:
     def _take_idle(self) -> aiosmtplib.SMTP | None:
         while self._idle:
             kept = self._idle.pop()
-            if kept.client.is_connected and time.monotonic() - kept.since < _IDLE_LIMIT_S:
+            if kept.client.is_connected and monotonic() - kept.since < _IDLE_LIMIT_S:
                 return kept.client
             kept.client.close()
         return None
@@ -190,7 +190,7 @@ class SmtpChannel:
 @dataclass(frozen=True, slots=True)
 class _Kept:
     client: aiosmtplib.SMTP
-    since: float = field(default_factory=time.monotonic)
+    since: float = field(default_factory=monotonic)
 
 
 async def _transfer(
@@ -224,12 +224,13 @@ def _stuffed(body: bytes) -> bytes:
     return body.replace(b"\r\n.", b"\r\n..")
 
 
-async def _flush(transport: asyncio.BaseTransport | None) -> None:
-    """Wait until the text has left our buffer, so that the dot cannot overtake a broken line."""
-    if not isinstance(transport, asyncio.WriteTransport):
-        return
+async def _flush(transport: Any) -> None:
+    """Wait until the text has left our buffer, so that the dot cannot overtake a broken line.
+
+    Duck-typed: uvloop's transports are not asyncio's classes.
+    """
     pause_s = 0.0
-    while not transport.is_closing() and transport.get_write_buffer_size() > 0:
+    while transport and not transport.is_closing() and transport.get_write_buffer_size() > 0:
         await asyncio.sleep(pause_s)
         pause_s = 0.001
 

@@ -32,10 +32,8 @@ class ResolveBody(BaseModel):
     note: str = Field(min_length=3, max_length=500, pattern=r"\S")
 
 
-def message_routes(
-    *, db: Database, reading: MessageReading, resolver: Resolver, ledger: Ledger
-) -> APIRouter:
-    """The routes under `/v1/messages`."""
+def message_routes(*, db: Database, reading: MessageReading, ledger: Ledger) -> APIRouter:
+    """Looking at messages: the reading routes under `/v1/messages`."""
     router = APIRouter(prefix="/v1/messages", tags=["messages"])
 
     @router.get("")
@@ -99,6 +97,13 @@ def message_routes(
             media_type=view.media_type or "application/octet-stream",
             headers={"etag": f'"{view.sha256}"', "cache-control": "private, no-store"},
         )
+
+    return router
+
+
+def resolution_routes(resolver: Resolver) -> APIRouter:
+    """Resolving unknown messages: the writing route under `/v1/messages`."""
+    router = APIRouter(prefix="/v1/messages", tags=["messages"])
 
     @router.post("/{message_id}/resolve")
     async def resolve_message(

@@ -1,6 +1,6 @@
-"""Writes one message: open the contacts, choose the address, render, freeze the bytes, seal them.
+"""Writes messages: open the contacts, choose the address, render, freeze the bytes, seal them.
 
-Processor work only, one message at a time, so that it can run in a thread: no database, no
+Processor work only, one message at a time, so that it can run in threads: no database, no
 network, no clock.
 """
 
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo
+
+import structlog
 
 from dunning_common.events.contacts import Contacts
 from dunning_common.events.dunning import NoticeMessage, NoticeRequestedV1
@@ -25,6 +27,8 @@ from notifier.domain.redaction import redact
 from notifier.ports.messages import FrozenMessage
 
 _DEFLATE_LEVEL = 3
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +65,40 @@ class Renders(Protocol):
         ...
 
 
-class Scribe:
-    """Writes messages for the channels it is given; safe to use from many threads."""
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
-    def __init__(self, renderer: Renders, channels: Mapping[str, Channel]) -> None:
+
+class Pool(Protocol):
+    """Runs processor work beside the event loop."""
+
+    async def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """The function's result for each item, in order."""
+        ...
+
+
+class Scribe:
+    """Writes messages for the channels it is given."""
+
+    def __init__(self, renderer: Renders, channels: Mapping[str, Channel], pool: Pool) -> None:
         self._renderer = renderer
         self._channels = channels
+        self._pool = pool
 
-    def write(self, job: Job) -> Written | Settlement:
-        """The message in its final bytes, or the verdict why there is none."""
+    async def write(self, jobs: Sequence[Job]) -> list[Written | Settlement]:
+        """Each message in its final bytes, or the verdict why there is none; in order."""
+        return await self._pool.map(self._write_safely, jobs)
+
+    def _write_safely(self, job: Job) -> Written | Settlement:
+        try:
+            return self.write_one(job)
+        except Exception as error:
+            # One message that nobody can write must not hold up the others.
+            log.exception("message_unwritable", message_id=str(job.message.message_id))
+            return fail(f"content: {type(error).__name__}")
+
+    def write_one(self, job: Job) -> Written | Settlement:
+        """One message, or the verdict why there is none; safe to call from many threads."""
         message = job.message
         channel = self._channels.get(message.channel)
         if channel is None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from dunning_common.clock import monotonic
 from notifier.ports.ledger import (
     DebtorKey,
     Denied,
@@ -62,8 +62,7 @@ class FakeLedger:
         """Close an invoice; returns, like the ledger's answer, when no live permit covers it."""
         self.closed[invoice_id] = "paid"
         while any(  # noqa: ASYNC110 -- permits also end by the clock
-            invoice_id in invoices and until > time.monotonic()
-            for until, invoices in self.live.values()
+            invoice_id in invoices and until > monotonic() for until, invoices in self.live.values()
         ):
             await asyncio.sleep(0.005)
 
@@ -81,5 +80,5 @@ class FakeLedger:
             return Denied(refused=tuple(refused))
         permit_s = self.permit_s or lease_s
         invoices = frozenset(invoice_id for invoice_id, _ in request.invoices)
-        self.live[request.permit_id] = (time.monotonic() + permit_s, invoices)
+        self.live[request.permit_id] = (monotonic() + permit_s, invoices)
         return Granted(expires_in_s=permit_s)

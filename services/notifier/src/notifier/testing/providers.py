@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -15,6 +14,7 @@ import orjson
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from dunning_common.clock import SystemClock
 from notifier.testing.behaviour import AcceptLog
 from notifier.testing.http import Heard, HttpProvider
 
@@ -53,7 +53,7 @@ class FakeSendGrid(HttpProvider):
             "email": "debtor@example.com",
             "sg_event_id": f"ev-{uuid4().hex}",
             "sg_message_id": f"sg-{str(message_id)[:8]}.filter0001.1.1",
-            "timestamp": int(time.time()),
+            "timestamp": _now_s(),
             "message_id": str(message_id),
             "tenant": tenant,
             **more,
@@ -64,7 +64,7 @@ class FakeSendGrid(HttpProvider):
     ) -> tuple[bytes, dict[str, str]]:
         """Body and headers of a webhook call; `at` is the signed Unix time."""
         body = orjson.dumps(list(events))
-        timestamp = str(int(time.time()) if at is None else at)
+        timestamp = str(_now_s() if at is None else at)
         signature = self._key.sign(timestamp.encode() + body, ec.ECDSA(hashes.SHA256()))
         return body, {
             "content-type": "application/json",
@@ -109,6 +109,10 @@ class FakeTwilio(HttpProvider):
             "content-type": "application/x-www-form-urlencoded",
             "x-twilio-signature": base64.b64encode(mac).decode(),
         }
+
+
+def _now_s() -> int:
+    return int(SystemClock().now().timestamp())
 
 
 def sid_of(message_id: str) -> str:

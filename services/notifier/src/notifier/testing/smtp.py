@@ -81,6 +81,6 @@ class _SmtpHandler:
         return f"250 2.0.0 queued as {message_id[:8]}"
 
 
-def _hang_up(transport: asyncio.BaseTransport | None) -> None:
-    if isinstance(transport, asyncio.WriteTransport):
+def _hang_up(transport: Any) -> None:
+    if transport is not None:
         transport.abort()
