@@ -63,13 +63,14 @@ class Stack:
         broker.start()
         free = {name: child.free_port() for name in ports.USUAL}
         place = environment.Place(
-            ports=free | {"postgres": postgres.port, "kafka": broker.port},
+            ports=free | {"postgres": postgres.port},
             database_password=PASSWORD,
             token_keys_file=state.token_keys_file,
             master_key_file=state.master_key_file,
             service_token=tokens.for_services(state.signing_key_file, SystemClock()),
             provider_secret="none",
             spool_folder=state.private("spool"),
+            kafka=broker.bootstrap,
             log_level="warning",
         )
         database = await databases.clone(*(service.schema for service in SERVICES))

@@ -56,7 +56,10 @@ async def test_notices(stack: Stack, record: Record) -> None:
     await fill_ledger(stack, count)
     await stack.start_sink()
     await stack.start("notifier")
-    await stack.until_sql("SELECT count(*) = $1 FROM notifier.contact", count)
+    await stack.until_sql(
+        "SELECT (SELECT count(*) FROM notifier.contact) = $1 AND EXISTS (SELECT FROM notifier.tenant)",
+        count,
+    )
     db = await stack.open(SCHEMA)
     body = await stack.sql.fetchval("SELECT body::text FROM notifier.tenant")
     tenant = TenantRegisteredV1.model_validate_json(body)

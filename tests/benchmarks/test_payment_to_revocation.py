@@ -122,7 +122,7 @@ async def two_hops(
     stack: Stack, databases: Databases
 ) -> AsyncIterator[Callable[[int], Awaitable[float]]]:
     """Outbox, relay, broker and consumer twice in a row, on topics of their own."""
-    bus = PrefixedBus(KafkaBus(f"127.0.0.1:{stack.place.ports['kafka']}"), "bare")
+    bus = PrefixedBus(KafkaBus(stack.place.kafka), "bare")
     first, second, third = [await databases.open(ANY_SCHEMA) for _ in range(3)]
     arrived: dict[str, float] = {}
 

@@ -87,7 +87,9 @@ async def use_ledger(stack: Stack, client: Client, debtors: int) -> None:
 async def use_engine(stack: Stack, client: Client, debtors: int) -> None:
     """Reads what the ledger published, decides about every debtor and explains itself."""
     await client.put("engine", "/v1/policies/always", ALWAYS_OPEN)
-    await stack.until_sql("SELECT count(*) = $1 FROM engine.notice", debtors)
+    await stack.until_sql(
+        "SELECT count(flight_notice) = $1 FROM engine.dunning_case", debtors * INVOICES_PER_DEBTOR
+    )
     await stack.until_published(ENGINE)
     await client.get("engine", "/v1/levels", limit=100)
     for number in range(min(50, debtors)):
@@ -96,7 +98,9 @@ async def use_engine(stack: Stack, client: Client, debtors: int) -> None:
 
 async def use_notifier(stack: Stack, client: Client, debtors: int) -> None:
     """Plans every notice that the engine published, and renders mails and letters."""
-    await stack.until_sql("SELECT count(*) = $1 FROM notifier.message", debtors)
+    await stack.until_sql(
+        "SELECT (SELECT count(*) FROM notifier.message) = (SELECT count(*) FROM engine.notice)"
+    )
     for language in ("fr", "en", "de"):
         for channel in ("email", "letter"):
             body = {"template": "first_reminder", "channel": channel, "language": language}
@@ -107,10 +111,8 @@ async def use_notifier(stack: Stack, client: Client, debtors: int) -> None:
 async def use_kpi(stack: Stack, client: Client, debtors: int) -> None:
     """Folds what ledger and engine published, and shows figures and the dashboard."""
     await stack.until_sql(
-        "SELECT count(*) = $1 FROM kpi.stream_position "
-        "WHERE topic = 'dunning.v1' AND sequence > $2",
-        debtors,
-        INVOICES_PER_DEBTOR,
+        "SELECT (SELECT sum(sequence) FROM kpi.stream_position WHERE topic = 'dunning.v1') = "
+        "(SELECT sum(sequence) FROM engine.stream_head WHERE topic = 'dunning.v1')"
     )
     today = datetime.now(UTC).date().isoformat()
     await client.get("kpi", "/v1/kpi", on=today, currency="EUR")

@@ -102,6 +102,8 @@ async def test_sweep_idle(databases: Databases, record: Record) -> None:
         values.append((swept - started) * 1000)
         limits.append((time.perf_counter() - swept) * 1000)
 
+    plan = "\n".join(row[0] for row in await sql.fetch(f"EXPLAIN {PROBE}"))
+    assert "Index Only Scan using account_due_real" in plan, plan
     await sql.close()
     # Of times less is better, so the ratio is limit / value (see `Line.ratio`).
     record("sweep_idle_ms", median(values), "ms", median(limits))

@@ -103,6 +103,7 @@ async def test_when_nothing_is_missing_nothing_is_pulled(memory_world: World) ->
     assert await consumer.catch_up([TOPIC], tenant="acme")
 
     assert memory_world.feed_calls == ["/internal/feed/heads"]
+    assert memory_world.feed_request["since"] > 0, "it asks for all again"
 
 
 async def test_more_streams_than_a_page_takes_are_all_brought(memory_world: World) -> None:

@@ -77,6 +77,25 @@ async def test_many_poisons_in_one_batch_are_all_found(memory_world: World) -> N
     ]  # fmt: skip
 
 
+async def test_a_failure_that_passes_parks_nobody_even_while_poison_is_sought(
+    memory_world: World,
+) -> None:
+    failures = [ConnectionResetError("reset"), ConnectionResetError("again")]
+
+    async def shaky(connection: AsyncConnection, events: Sequence[Consumed]) -> None:
+        if len(events) == 1 and failures:
+            raise failures.pop()
+        await keep(connection, events)
+
+    memory_world.start(memory_world.relay().run)
+    memory_world.start(memory_world.consumer(shaky).run)
+    await memory_world.write(cash("good", 1), cash("bad", POISON), cash("fine", 3))
+    await memory_world.until_applied(2)
+
+    assert not failures
+    assert await parked(memory_world) == [("acme:bad", 1, True)]
+
+
 async def test_the_error_is_kept_beside_the_event(memory_world: World) -> None:
     await memory_world.write(cash("bad", POISON))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -42,7 +43,7 @@ def cash(key: str, amount: int, *, tenant: str = "acme") -> Outgoing:
 
 
 async def keep(connection: AsyncConnection, events: Sequence[Consumed]) -> None:
-    """The reader's handler: one set-based insert; the table refuses 666, and repeats."""
+    """The reader's handler: one set-based insert; the table refuses 666."""
     raw = await driver(connection)
     await raw.execute(
         "INSERT INTO applied (tenant, topic, key, sequence, amount) "
@@ -65,6 +66,7 @@ class World:
         self.keys = keys
         self.feed_down = False
         self.feed_calls: list[str] = []
+        self.feed_request: Any = None
         self._clients: list[httpx.AsyncClient] = []
         self._tasks: list[asyncio.Task[Any]] = []
 
@@ -174,6 +176,7 @@ class _Line(httpx.AsyncBaseTransport):
         if self._world.feed_down:
             raise httpx.ConnectError("the line is cut", request=request)
         self._world.feed_calls.append(request.url.path)
+        self._world.feed_request = orjson.loads(request.content or b"null")
         return await self._inner.handle_async_request(request)
 
 

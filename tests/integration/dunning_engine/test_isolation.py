@@ -1,8 +1,16 @@
 """Row-level security of every table of the engine."""
 
-import asyncpg
+from __future__ import annotations
 
+from datetime import date
+
+import asyncpg
+import pytest
+
+from dunning_common.db import driver
+from dunning_engine.handlers.place_hold import place_hold
 from dunning_engine.schema import SCHEMA
+from dunning_engine.testing import Bench, Ledger, Running, always_open
 from tests.conftest import Databases
 
 
@@ -42,3 +50,74 @@ async def test_every_tenant_table_forces_row_level_security(databases: Databases
     for key in keys:
         if key["table"] in tenant_tables - flow:
             assert key["first"] == "tenant", key["index"]
+
+
+async def _fill(bench: Bench, tenant: str) -> None:
+    """Put something of the tenant into every table."""
+    ledger = Ledger(tenant)
+    start, due = date(2026, 3, 1), date(2026, 4, 1)
+    await bench.feed(ledger.registered(sandbox_from=start), ledger.debtor())
+    await bench.feed(ledger.invoice(issued_on=start, due_on=due))
+    async with bench.rooms.tenant(tenant) as stores:
+        await stores.policies.add(tenant, always_open("ours"), source="", stored_by="me")
+        await stores.policies.set_default(tenant, "ours")
+    async with Running(bench):
+        await bench.advance(tenant, date(2026, 6, 1))
+    async with bench.rooms.tenant(tenant) as stores:
+        await place_hold(
+            stores.holds, tenant=tenant, debtor_id="d1", invoice_id=None, reason="talks",
+            until=None, placed_by="me",
+        )  # fmt: skip
+    async with bench.db.worker() as connection:
+        sql = await driver(connection)
+        await sql.execute(
+            "INSERT INTO stray_notification SELECT $1, gen_random_uuid(), gen_random_uuid(), "
+            "'d1', 'NoticeSentV1', ''",
+            tenant,
+        )
+        await sql.execute(
+            "INSERT INTO charge (tenant, charge_id, invoice_id) VALUES ($1, 'c', 'i1')", tenant
+        )
+        for table in ("stream_position", "parked_event"):
+            await sql.execute(
+                f"INSERT INTO {table} (topic, key, tenant, sequence"
+                + (", envelope) " if table == "parked_event" else ") ")
+                + "SELECT 'x', $1, $1, 1"
+                + (", ''::bytea" if table == "parked_event" else ""),
+                tenant,
+            )
+
+
+async def test_the_api_role_sees_and_writes_only_its_tenants_rows(bench: Bench) -> None:
+    for tenant in ("acme", "other"):
+        await _fill(bench, tenant)
+    tables = [
+        row["table_name"]
+        for row in await bench.rows(
+            "SELECT table_name FROM information_schema.columns "
+            "WHERE table_schema = 'engine' AND column_name = 'tenant'"
+        )
+    ]
+
+    assert len(tables) >= 15
+    for table in tables:
+        both = await bench.rows(f"SELECT DISTINCT tenant FROM {table} ORDER BY 1")
+        assert [row["tenant"] for row in both] == ["acme", "other"], table
+        async with bench.db.tenant("acme") as connection:
+            sql = await driver(connection)
+            seen = await sql.fetch(f"SELECT DISTINCT tenant FROM {table}")
+            moved = await sql.execute(f"UPDATE {table} SET tenant = tenant WHERE tenant <> 'acme'")
+            gone = await sql.execute(f"DELETE FROM {table} WHERE tenant = 'other'")
+        assert [row["tenant"] for row in seen] == ["acme"], table
+        assert (moved, gone) == ("UPDATE 0", "DELETE 0"), table
+        async with bench.db.tenant("") as connection:
+            unset = await (await driver(connection)).fetch(f"SELECT 1 FROM {table}")
+        assert unset == [], table
+
+
+async def test_the_api_role_cannot_write_in_another_tenants_name(bench: Bench) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with bench.db.tenant("acme") as connection:
+            await (await driver(connection)).execute(
+                "INSERT INTO default_policy (tenant, policy_id) VALUES ('other', 'x')"
+            )

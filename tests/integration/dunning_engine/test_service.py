@@ -113,7 +113,7 @@ async def _loop(loop: Callable[[], Awaitable[None]]) -> None:
 
 async def _until(check: Callable[[], Awaitable[Any]], timeout_s: float = 30) -> Any:
     async with asyncio.timeout(timeout_s):
-        while not (found := await check()):
+        while not (found := await check()):  # noqa: ASYNC110 -- asks over HTTP
             await asyncio.sleep(0.02)
         return found
 

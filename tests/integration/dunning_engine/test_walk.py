@@ -18,12 +18,14 @@ from dunning_common.events.dunning import (
     NoticeRequestedV1,
 )
 from dunning_common.events.envelope import Envelope
+from dunning_engine.adapters.pg_signals import settled, wait_for
 from dunning_engine.handlers.set_clock import BackwardsError, RealClockError, set_clock
 from dunning_engine.testing import Bench, Ledger, Running
 
 START = date(2026, 3, 1)
 DUE = date(2026, 4, 1)
 END = date(2026, 6, 30)
+WALKING = "SELECT 1 FROM tenant_clock WHERE tenant = $1 AND NOT settled"
 FRENCH_LADDER = [
     ("i1", "courtesy", date(2026, 3, 27), "served"),
     ("i1", "first_reminder", date(2026, 4, 8), "served"),
@@ -279,8 +281,10 @@ async def test_several_clocks_are_walked_by_the_loop(bench: Bench) -> None:
         for tenant in tenants:
             async with bench.rooms.tenant(tenant) as stores:
                 await set_clock(stores.clock, tenant, END)
-        while await bench.rows("SELECT 1 FROM tenant_clock WHERE NOT settled"):
-            await asyncio.sleep(0.05)
+        for tenant in tenants:
+            with bench.signals.subscribe(settled(tenant)) as arrived:
+                while await bench.rows(WALKING, tenant):
+                    await wait_for(arrived, 1)
         loop.cancel()
         await asyncio.wait([loop])
 

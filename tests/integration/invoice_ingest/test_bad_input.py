@@ -186,6 +186,16 @@ async def test_a_body_that_is_not_json_is_400(acme: httpx.AsyncClient, body: byt
     assert_problem(answer, 400)
 
 
+async def test_a_body_that_is_too_large_for_one_order_is_413(acme: httpx.AsyncClient) -> None:
+    body = b'{"number": "' + b"x" * 5_000_000 + b'"}'
+
+    answer = await acme.put(
+        "/v1/invoices/i1", content=body, headers={"content-type": "application/json"}
+    )
+
+    assert_problem(answer, 413)
+
+
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'"text"', b"7"])
 async def test_json_that_is_no_invoice_is_422(acme: httpx.AsyncClient, body: bytes) -> None:
     answer = await acme.put(

@@ -184,3 +184,29 @@ async def test_an_incomplete_form_is_a_problem(acme: httpx.AsyncClient) -> None:
     assert statuses[:3] == [422, 422, 422]
     assert statuses[3] in (400, 422)
     assert statuses[4] == 422
+
+
+async def test_a_french_export_and_then_its_payments_are_taken(
+    acme: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    export = (
+        "Code client;Raison sociale;Type;Pays;E-mail;Téléphone;Adresse;Code postal;Ville;"
+        "N° facture;Date facture;Échéance;Montant TTC;Réglée le\n"
+        "C1;Café de l’Œuf;Pro;FR;cafe@example.com;06 39 98 12 34;1 rue Haute;69001;Lyon;"
+        "FA1;05/01/2026;04/02/2026;1 234,50;-\n"
+    ).encode("cp1252")
+    payments = (
+        "payment,customer,currency,amount,value_date,invoice\n"
+        "P1,C1,EUR,234.50,2026-02-10,FA1\nP2,C1,EUR,2000.00,2026-02-12,\nP2,C1,EUR,1.00,2026-02-12,\n"
+    )
+
+    first = (await send(acme, export, (EXAMPLES / "french-ledger-export.yaml").read_text())).json()
+    second = (await send(acme, payments, (EXAMPLES / "payments.yaml").read_text())).json()
+
+    assert (first["taken"], first["bad"]) == (1, [])
+    assert (second["taken"], [bad["line"] for bad in second["bad"]]) == (2, [4])
+    debtor = (await acme.get("/v1/debtors/C1")).json()
+    assert debtor["name"] == "Café de l’Œuf"
+    assert debtor["contacts"]["phones"] == ["+33639981234"]
+    assert debtor["balances"][0]["unallocated"] == "1000.00"
+    await ledger.money_is_conserved()

@@ -251,6 +251,44 @@ async def test_a_zero_amount_invoice_is_paid_at_once(acme: httpx.AsyncClient) ->
     assert (await look(acme, "i1"))["settled_on"] == "2026-01-01"
 
 
+async def test_money_that_came_before_its_invoice_covers_it_when_asked(
+    acme: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    await put(acme, "/v1/payments/p1", payment("70.00"))
+    await put(acme, "/v1/payments/p2", payment("60.00"))
+    await put(acme, "/v1/invoices/i1", INVOICE)
+    await put(acme, "/v1/invoices/i2", INVOICE | {"debtor_id": "d2"})
+    assert (await look(acme, "i1"))["open"] == "100.00"
+
+    answer = await acme.post("/v1/debtors/d1/allocate-cash", json={"effective_on": "2026-02-10"})
+    again = await acme.post("/v1/debtors/d1/allocate-cash", json={})
+    unknown = await acme.post("/v1/debtors/nobody/allocate-cash", json={})
+
+    assert answer.json() == {"id": "d1", "status": "updated", "invoices": ["i1"]}
+    assert (again.json()["status"], unknown.status_code) == ("unchanged", 404)
+    seen = await look(acme, "i1")
+    assert (seen["status"], seen["settled_on"]) == ("paid", "2026-02-10")
+    assert (await acme.get("/v1/payments/p2")).json()["unallocated"] == "30.00"
+    await ledger.money_is_conserved()
+
+
+async def test_a_credit_may_cover_an_invoice_in_two_steps(
+    acme: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    await put(acme, "/v1/invoices/i1", INVOICE | {"amount": "60.00"})
+    await put(acme, "/v1/payments/p1", payment("100.00"))
+    await put(acme, "/v1/invoices/i1", INVOICE | {"amount": "90.00"})
+
+    await acme.post("/v1/debtors/d1/allocate-cash", json={})
+
+    seen = await look(acme, "i1")
+    assert (seen["status"], seen["allocations"][0]["amount"]) == ("paid", "90.00")
+    await ledger.money_is_conserved()
+    await acme.post("/v1/payments/p1/reverse", json={"reason": "bounced"})
+    assert (await look(acme, "i1"))["open"] == "90.00"
+    await ledger.money_is_conserved()
+
+
 async def test_currencies_have_their_own_decimals(acme: httpx.AsyncClient) -> None:
     await put(acme, "/v1/invoices/yen", INVOICE | {"currency": "JPY", "amount": "1500"})
     await put(acme, "/v1/invoices/dinar", INVOICE | {"currency": "KWD", "amount": "1.234"})

@@ -167,6 +167,16 @@ async def test_a_payment_waits_for_every_permit_on_its_invoices(
     assert (await request).status_code == 200
 
 
+async def test_nothing_goes_to_an_erased_debtor(
+    ledger: Ledger, invoiced: httpx.AsyncClient
+) -> None:
+    await invoiced.delete("/v1/debtors/d1")
+
+    given = await ask(ledger, ("i1", 1))
+
+    assert given["refused"] == [{"invoice_id": "i1", "reason": "changed"}]
+
+
 async def test_another_tenants_invoice_of_the_same_id_is_unknown(
     ledger: Ledger, invoiced: httpx.AsyncClient
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from dunning_common.db import driver
 from tests.integration.invoice_ingest.conftest import DEBTOR, INVOICE, Ledger
 
 
@@ -113,3 +114,36 @@ async def test_everything_at_once_on_one_account_keeps_the_books(
     await ledger.money_is_conserved()
     events = [e for e, _ in await ledger.events() if e.key.endswith(":d1")]
     assert [e.sequence for e in events] == list(range(1, len(events) + 1))
+
+
+async def test_who_waits_for_a_row_sees_what_the_other_wrote(
+    ledger: Ledger, acme: httpx.AsyncClient
+) -> None:
+    """A charge being booked holds the invoice; permit and payment must not go by the old row."""
+    await acme.put("/v1/invoices/i1", json=INVOICE)
+    permit = {
+        "lease_s": 5,
+        "requests": [
+            {
+                "permit_id": f"{ledger.name}-m1",
+                "tenant": ledger.name,
+                "invoices": [{"invoice_id": "i1", "version": 1}],
+            }
+        ],
+    }
+
+    async with ledger.house.db.worker() as connection:
+        await (await driver(connection)).execute(
+            "UPDATE invoice SET charges_open_minor = 500, version = 2"
+            " WHERE tenant = $1 AND invoice_id = 'i1'",
+            ledger.name,
+        )
+        asking = asyncio.create_task(ledger.client("*").post("/internal/permits", json=permit))
+        paying = asyncio.create_task(acme.put("/v1/payments/p1", json=payment()))
+        done, _ = await asyncio.wait([asking, paying], timeout=0.5)
+        assert not done
+
+    assert (await asking).json()["answers"][0]["refused"][0]["reason"] == "changed"
+    assert (await paying).status_code == 200
+    seen = (await acme.get("/v1/invoices/i1")).json()
+    assert (seen["charges_open"], seen["open"], seen["version"]) == ("5.00", "90.00", 3)

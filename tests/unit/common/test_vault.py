@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from dunning_common.events.contacts import Contacts, PostalAddress
 from dunning_common.vault import (
     VaultError,
-    new_key,
     open_contacts,
     seal,
     seal_contacts,
@@ -62,7 +61,7 @@ def test_the_border_between_tenant_and_debtor_cannot_be_moved() -> None:
         open_contacts(KEY, sealed, tenant="a", debtor_id="b|c")
 
 
-@pytest.mark.parametrize("key", [new_key(), b"x" * 16, b"short", b""])
+@pytest.mark.parametrize("key", [b"z" * 32, b"x" * 16, b"short", b""])
 def test_it_does_not_open_with_another_key(key: bytes) -> None:
     sealed = seal_contacts(KEY, CONTACTS, tenant="acme", debtor_id="d1")
 

@@ -38,6 +38,14 @@ def test_each_reason_is_named() -> None:
     )
 
 
+def test_nothing_goes_to_an_erased_debtor() -> None:
+    [given_] = answer(
+        [request(("i", 1))], {("acme", "i"): Standing(status="open", version=1, is_erased=True)}
+    )
+
+    assert given_.refused == (("i", "changed"),)
+
+
 def test_another_tenants_invoice_is_unknown() -> None:
     [given_] = answer(
         [request(("i", 1), tenant="other")], {("acme", "i"): Standing(status="open", version=1)}

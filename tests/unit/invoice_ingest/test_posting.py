@@ -250,6 +250,35 @@ def test_only_what_is_open_can_be_written_off() -> None:
     assert posting.write_off_invoice(sheet, "open", reason="x", on=None) is Status.UNCHANGED
 
 
+def test_money_that_came_before_its_invoice_covers_it_when_asked() -> None:
+    sheet = book()
+    posting.put_credit(sheet, credit("p2", amount_minor=7_000, dated_on=TODAY))
+    posting.put_credit(sheet, credit("p1", amount_minor=8_000, dated_on=FEB_5))
+    posting.put_invoice(sheet, draft())
+    assert sheet.invoices["i1"].open_minor == 10_000
+
+    outcome = posting.allocate_cash(sheet, "d1", on=None)
+
+    assert outcome is Status.UPDATED
+    assert sheet.invoices["i1"].status == "paid"
+    assert sheet.credits[CreditKey("payment", "p1")].unallocated_minor == 0
+    assert sheet.credits[CreditKey("payment", "p2")].unallocated_minor == cash(sheet) == 5_000
+    assert posting.allocate_cash(sheet, "d1", on=None) is Status.UNCHANGED
+
+
+def test_a_payment_that_covers_an_invoice_in_two_steps_bounces_as_a_whole() -> None:
+    sheet = book(invoice(amount_minor=6_000))
+    posting.put_credit(sheet, credit())
+    posting.put_invoice(sheet, draft(amount_minor=9_000))
+    posting.allocate_cash(sheet, "d1", on=None)
+    assert cash(sheet) == 1_000
+
+    posting.reverse_payment(sheet, "p1", reason="bounced", on=None)
+
+    assert sheet.invoices["i1"].open_minor == 9_000
+    assert cash(sheet) == 0
+
+
 def test_going_back_to_a_mark_leaves_no_trace() -> None:
     sheet = book(invoice())
     mark = sheet.mark()
@@ -276,6 +305,7 @@ orders = st.one_of(
     st.tuples(st.just("reverse"), st.text("pqrst", min_size=1, max_size=2), days),
     st.tuples(st.just("cancel"), ids, days),
     st.tuples(st.just("write_off"), ids, days),
+    st.tuples(st.just("cash"), st.just("d1"), days),
 )
 
 
@@ -300,6 +330,8 @@ def post(sheet: Book, order: tuple[object, ...]) -> object:
             return posting.cancel_invoice(sheet, i, reason="r", on=on)
         case ("write_off", str(i), date() as on):
             return posting.write_off_invoice(sheet, i, reason="r", on=on)
+        case ("cash", str(i), date() as on):
+            return posting.allocate_cash(sheet, i, on=on)
         case _:
             raise AssertionError(order)
 

@@ -27,6 +27,7 @@ class Place:
     service_token: str
     provider_secret: str
     spool_folder: Path
+    kafka: str
     log_level: str = "info"
 
     def url(self, key: str) -> str:
@@ -69,7 +70,7 @@ def _common(place: Place, key: str) -> list[tuple[str, str]]:
     return [
         *urls,
         *peers,
-        ("KAFKA_BOOTSTRAP", f"{HOST}:{place.ports['kafka']}"),
+        ("KAFKA_BOOTSTRAP", place.kafka),
         ("HTTP_HOST", HOST),
         ("HTTP_PORT", str(place.ports[key])),
         ("PUBLIC_URL", place.url(key)),

@@ -28,7 +28,7 @@ from standalone.demo import seed
 from standalone.migrate import migrate
 from standalone.parts import Platform
 from standalone.state import AlreadyRunningError, Connection, State
-from standalone.supervisor import Supervisor
+from standalone.supervisor import Part, Supervisor
 from standalone.view import View
 
 DEMO_TENANT = "demo"
@@ -36,6 +36,7 @@ _READY_TIMEOUT_S = 90.0
 _LOG_LINES_SHOWN = 15
 _TICK_S = 0.2
 _LOGIN_DAYS = 7
+_DEMO_PATIENCE_S = 60.0  # then the banner comes, and the demo goes on beside
 
 
 class LaunchError(RuntimeError):
@@ -55,6 +56,7 @@ class Options:
     broker_memory_mib_max: int = 1_500
     log_level: str = "info"
     port_offset: int = 0
+    kafka: str = ""
 
 
 def up(options: Options, view: View) -> int:
@@ -94,22 +96,25 @@ class Launcher:
             ports=chosen,
             clock=SystemClock(),
             broker_memory_bytes_max=options.broker_memory_mib_max * 2**20,
+            kafka=options.kafka,
             log_level=options.log_level,
         )
         self._supervisor = Supervisor(tell=view.say)
-        self._started: list[str] = []
+        self._started: list[Part] = []
 
     def run(self) -> None:
         """Start, show the banner, look after everything until a signal ends it."""
         try:
             self._start()
             connection = Connection.read(self._state.connection_file)
-            if self._options.demo:
-                self._seed(connection)
-            tenant = DEMO_TENANT if self._options.demo else "TENANT"
-            link = login_link(connection, tenant=DEMO_TENANT if self._options.demo else "")
-            self._view.banner(connection, login_link=link, tenant=tenant)
-            self._watch_until(lambda: False)
+            demo = self._begin_demo(connection) if self._options.demo else None
+            if demo is not None:
+                self._await_demo(demo)
+            self._show_banner(connection, demo)
+            self._watch_until(lambda: demo is not None and demo.has_ended())
+            if demo is not None:
+                self._view.say(demo.verdict())
+                self._watch_until(lambda: False)
         finally:
             with _signals_ignored():
                 self._stop()
@@ -117,9 +122,9 @@ class Launcher:
     def _start(self) -> None:
         connection = self._platform.connection(launcher_pid=os.getpid())
         connection.write(self._state.connection_file)
-        for name in ("PostgreSQL", "broker", "mail catcher"):
-            with self._view.step(name):
-                self._begin(name)
+        for part in self._platform.below:
+            with self._view.step(part.name):
+                self._begin(part)
         for service in SERVICES:
             with self._view.step(f"tables of {service.name}"):
                 migrate(
@@ -128,12 +133,11 @@ class Launcher:
                     password=self._platform.place.database_password,
                 )
         with self._view.step("services"):
-            self._begin("services")
+            self._begin(self._platform.above)
             self._await_ready(connection)
 
-    def _begin(self, name: str) -> None:
-        part = self._platform.parts[name]
-        self._started.append(name)
+    def _begin(self, part: Part) -> None:
+        self._started.append(part)
         part.start()
         leftovers.remember(self._state, self._platform.pids())
         self._supervisor.watch(part, now_s=monotonic())
@@ -153,30 +157,37 @@ class Launcher:
                 f"the end of {log}:\n{_tail(log)}"
             )
 
-    def _seed(self, connection: Connection) -> None:
+    def _begin_demo(self, connection: Connection) -> _Demo | None:
+        """Play it in a thread, unless it was played to its end before."""
         if self._state.load(seed.STATE_FILE).get("done"):
-            return
+            return None
         target = Target(
             urls=connection.urls,
             token=lambda: tokens.for_person(self._state.signing_key_file, SystemClock()),
             tenant=DEMO_TENANT,
         )
-        seeding = seed.Seeding(self._state, target)
-        thread = threading.Thread(target=seeding.run, name="demo", daemon=True)
+        return _Demo(seed.Seeding(self._state, target))
+
+    def _await_demo(self, demo: _Demo) -> None:
+        """Show its progress until it has ended, or has taken long enough to go on beside."""
+        patience_ends_at = monotonic() + _DEMO_PATIENCE_S
         self._view.begin_progress("playing the demo")
-        started = monotonic()
-        thread.start()
 
-        def has_ended() -> bool:
-            self._view.show_progress(*seeding.progress())
-            return not thread.is_alive()
+        def is_enough() -> bool:
+            self._view.show_progress(*demo.seeding.progress())
+            return demo.has_ended() or monotonic() > patience_ends_at
 
-        self._watch_until(has_ended)
+        self._watch_until(is_enough)
         self._view.end_progress()
-        if seeding.error is not None:
-            self._view.say(f"the demo stopped: {seeding.error}; the next start goes on with it")
-        else:
-            self._view.done("three months of the demo tenant", monotonic() - started)
+
+    def _show_banner(self, connection: Connection, demo: _Demo | None) -> None:
+        tenant = DEMO_TENANT if self._options.demo else ""
+        link = login_link(connection, tenant=tenant)
+        note = ""
+        if demo is not None and not demo.has_ended():
+            share, day = demo.seeding.progress()
+            note = f"Still playing the demo ({share:.0%}, {day}): figures grow while you look."
+        self._view.banner(connection, login_link=link, tenant=tenant or "TENANT", note=note)
 
     def _watch_until(self, is_done: Callable[[], bool]) -> None:
         while not is_done():
@@ -194,10 +205,30 @@ class Launcher:
     def _stop(self) -> None:
         """End everything, the last started first."""
         self._view.end_progress()
-        for name in reversed(self._started):
-            self._platform.parts[name].stop()
+        for part in reversed(self._started):
+            part.stop()
         if self._started:
             self._view.say("ended; the data stay")
+
+
+class _Demo:
+    """The demo, played in a thread of its own."""
+
+    def __init__(self, seeding: seed.Seeding) -> None:
+        self.seeding = seeding
+        self._began_at_s = monotonic()
+        self._thread = threading.Thread(target=seeding.run, name="demo", daemon=True)
+        self._thread.start()
+
+    def has_ended(self) -> bool:
+        """Whether it is over, well or not."""
+        return not self._thread.is_alive()
+
+    def verdict(self) -> str:
+        """How it went, in words."""
+        if self.seeding.error is not None:
+            return f"the demo stopped: {self.seeding.error}; the next start goes on with it"
+        return f"the demo is complete: three months in {monotonic() - self._began_at_s:.0f} s"
 
 
 def login_link(connection: Connection, *, tenant: str) -> str:

@@ -64,12 +64,23 @@ class Platform:
         ports: Mapping[str, int],
         clock: Clock,
         broker_memory_bytes_max: int,
+        kafka: str = "",
         log_level: str = "info",
     ) -> None:
-        """Args: where everything lies, ports by name, and when to recycle the broker."""
+        """Put the parts together.
+
+        Args:
+            state: the folder in which everything lies.
+            ports: by name.
+            clock: what time it is.
+            broker_memory_bytes_max: the broker is started afresh when it holds more.
+            kafka: address of a broker to use instead of the embedded one.
+            log_level: of the services.
+        """
         self._state = state
         self._broker_memory_bytes_max = broker_memory_bytes_max
         self.logs = state.private("logs")
+        self.broker = None if kafka else EmbeddedBroker(self.logs, port=ports["kafka"])
         self.place = environment.Place(
             ports=ports,
             database_password=state.secret("database-password"),
@@ -78,10 +89,10 @@ class Platform:
             service_token=tokens.for_services(state.signing_key_file, clock),
             provider_secret=state.secret("provider-secret"),
             spool_folder=state.private("spool"),
+            kafka=self.broker.bootstrap if self.broker else kafka,
             log_level=log_level,
         )
         self.postgres = EmbeddedPostgres(state.postgres_folder(), port=ports["postgres"])
-        self.broker = EmbeddedBroker(self.logs, port=ports["kafka"])
         self.catcher = PythonProcess(
             "standalone.catcher", self.logs / "catcher.log", self._catcher_env(), 3.0
         )
@@ -91,22 +102,20 @@ class Platform:
             environment.variables(self.place),
             8.0,
         )
-        self.parts = {
-            part.name: part
-            for part in (
-                _part("PostgreSQL", self.postgres),
-                _part("broker", self.broker, why_recycle=self._why_recycle_broker),
-                _part("mail catcher", self.catcher),
-                _part("services", self.services),
-            )
-        }
-        """Everything that is kept running, by name, in the order of starting."""
+        self.below = [_part("PostgreSQL", self.postgres)]
+        """What the services stand on, in the order of starting."""
+        if self.broker:
+            why = self._why_recycle_broker
+            self.below.append(_part("broker", self.broker, why_recycle=why))
+        self.below.append(_part("mail catcher", self.catcher))
+        self.above = _part("services", self.services)
+        """The services themselves."""
 
     def pids(self) -> dict[str, int | None]:
         """Process ids by name."""
         return {
             "postgres": self.postgres.pid,
-            "broker": self.broker.pid,
+            "broker": self.broker.pid if self.broker else None,
             "catcher": self.catcher.pid,
             "services": self.services.pid,
         }
@@ -118,7 +127,7 @@ class Platform:
         return Connection(
             urls={name: self.place.url(name) for name in names},
             smtp=f"{environment.HOST}:{ports['smtp']}",
-            kafka=self.broker.bootstrap,
+            kafka=self.place.kafka,
             postgres=f"{environment.HOST}:{ports['postgres']}",
             postgres_password_file=str(self.postgres.password_file),
             signing_key_file=str(self._state.signing_key_file),
@@ -135,7 +144,7 @@ class Platform:
 
     def _why_recycle_broker(self) -> str:
         """The broker keeps every message in memory; the services heal from each other's feeds."""
-        used = self.broker.memory_bytes()
+        used = self.broker.memory_bytes() if self.broker else 0
         if used <= self._broker_memory_bytes_max:
             return ""
         return f"holds {used // 2**20} MiB of memory"

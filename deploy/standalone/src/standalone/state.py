@@ -24,6 +24,15 @@ _OWNER_ONLY = 0o700
 _OTHERS_MAY_PASS = 0o711  # the server process may run as another user, and must reach its folder
 
 
+def default_folder() -> Path:
+    """`.dunning` in the current folder, or else in the checkout that this is installed from."""
+    here = Path(".dunning")
+    checkout = Path(__file__).resolve().parents[4]
+    if here.exists() or not (checkout / "Makefile").exists():
+        return here
+    return checkout / ".dunning"
+
+
 class StateError(RuntimeError):
     """The folder cannot be used; the message says why and what to do."""
 

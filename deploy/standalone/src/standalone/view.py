@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from dunning_common.clock import SystemClock, monotonic
-from standalone.state import Connection
+from standalone.state import Connection, default_folder
 
 _NAMES = {"ingest": "Invoices", "engine": "Reminders", "notifier": "Messages", "kpi": "Figures"}
 
@@ -74,29 +74,37 @@ class View:
             self._progress.stop()
             self._progress = None
 
-    def banner(self, connection: Connection, *, login_link: str, tenant: str) -> None:
+    def banner(
+        self, connection: Connection, *, login_link: str, tenant: str, note: str = ""
+    ) -> None:
         """Where everything is. Links are printed plainly, so that no wrapping breaks them."""
         table = Table.grid(padding=(0, 2))
         docs = "\n".join(f"{connection.urls[key]}/docs  [dim]{_NAMES[key]}[/]" for key in _NAMES)
-        command = f"dunning token --tenant {tenant}"
+        where = "" if _is_default(connection.data) else f" --data {connection.data}"
         table.add_row(
             "[bold]Caught mail[/]", f"{connection.urls['catcher']}  [dim]e-mail, SMS, letters[/]"
         )
         table.add_row("[bold]API docs[/]", docs)
-        table.add_row("[bold]API token[/]", f"{_own_command(command)}")
+        table.add_row("[bold]API token[/]", _own_command(f"dunning token --tenant {tenant}{where}"))
         table.add_row("[bold]Data[/]", connection.data)
-        table.add_row("[bold]Something wrong?[/]", _own_command("dunning doctor"))
+        table.add_row("[bold]Something wrong?[/]", _own_command(f"dunning doctor{where}"))
         self._console.print()
         self._console.rule("[bold]Dunning is running[/]  [dim]Ctrl-C ends it[/]")
         self._console.print("[bold]Dashboard[/] (this link signs you in)", highlight=False)
         self._console.out(login_link, highlight=False)
         self._console.print(table, highlight=False, soft_wrap=True)
+        if note:
+            self._console.print(note, highlight=False)
         self._console.rule()
 
     def already_running(self, connection: Connection, *, login_link: str, tenant: str) -> None:
         """As the banner, for whoever starts it a second time."""
         self._console.print(f"It already runs (process {connection.pid}).", highlight=False)
         self.banner(connection, login_link=login_link, tenant=tenant)
+
+
+def _is_default(data: str) -> bool:
+    return default_folder().resolve() == Path(data)
 
 
 def _own_command(command: str) -> str:

@@ -1,1 +1,1 @@
-"""What every service shares: contracts, flow, money and edges. It owns no tables of its own and knows no service."""
+"""What every service shares: contracts, flow, money and edges. It knows no service."""

@@ -146,8 +146,8 @@ class Verifier:
 def require(scope: str) -> Callable[[Request], Principal]:
     """FastAPI dependency: the caller has `scope`, and acts for the tenant named in the request.
 
-    The verifier is `request.app.state.verifier`. The token comes from the Authorization header, or, for
-    pages, from the cookie (same-site strict).
+    The verifier is `request.app.state.verifier`. The token comes from the Authorization header, or,
+    for pages, from the cookie (same-site strict).
     """
 
     def dependency(request: Request) -> Principal:
@@ -156,9 +156,7 @@ def require(scope: str) -> Callable[[Request], Principal]:
         verifier: Verifier = request.app.state.verifier
         principal = verifier.principal(token)
         if scope not in principal.scopes:
-            raise ProblemError(
-                403, "missing-scope", f"This needs a token with the scope {scope}."
-            )
+            raise ProblemError(403, "missing-scope", f"This needs a token with the scope {scope}.")
         return principal
 
     return dependency

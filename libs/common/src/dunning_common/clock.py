@@ -1,7 +1,7 @@
 """The only place where the system clock is read.
 
-Domain code never imports this: time is an argument. Leases and deadlines of the sending protocol use
-the database clock and `monotonic`, not `now`.
+Domain code never imports this: time is an argument. Leases and deadlines of the sending protocol
+use the database clock and `monotonic`, not `now`.
 """
 
 from __future__ import annotations

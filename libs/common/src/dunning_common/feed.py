@@ -103,7 +103,7 @@ class Replayed:
     more: bool
 
 
-# The order is an index's. Until ANALYZE has seen a bulk load, the planner would rather sort them all.
+# The order is an index's; until ANALYZE has seen a bulk load, the planner would rather sort.
 _BY_INDEX = "SET LOCAL enable_sort = off"
 # A page goes on behind (txid, key); a stream that moves meanwhile comes again, further on.
 _HEADS = """

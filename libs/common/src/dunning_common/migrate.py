@@ -1,4 +1,4 @@
-"""Schema, roles and migrations of one service; used by each service's migrations and by the launchers.
+"""Schema, roles and migrations of one service; used by its migrations and by the launchers.
 
 Runs as the database's owner, never as a service. Everything here can be run again without harm.
 """
@@ -112,7 +112,8 @@ def create_flow_tables(service: ServiceSchema) -> None:
             written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
             PRIMARY KEY (topic, key, sequence)
         );
-        CREATE INDEX outbox_txid ON outbox (txid);
+        CREATE INDEX outbox_txid ON outbox (txid) INCLUDE (position);
+        CREATE UNIQUE INDEX outbox_position ON outbox (position);
         CREATE TABLE relay_cursor (
             name text PRIMARY KEY, snapshot pg_snapshot NOT NULL,
             target pg_snapshot, position bigint NOT NULL DEFAULT 0,
@@ -120,7 +121,8 @@ def create_flow_tables(service: ServiceSchema) -> None:
         );
         CREATE TABLE stream_position (
             topic text NOT NULL, key text NOT NULL, tenant text NOT NULL,
-            sequence bigint NOT NULL DEFAULT 0, moved_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+            sequence bigint NOT NULL DEFAULT 0,
+            moved_at timestamptz NOT NULL DEFAULT clock_timestamp(),
             PRIMARY KEY (topic, key)
         ) WITH (fillfactor = 80);
         CREATE TABLE feed_cursor (
@@ -129,7 +131,8 @@ def create_flow_tables(service: ServiceSchema) -> None:
         );
         CREATE TABLE parked_event (
             topic text NOT NULL, key text NOT NULL, tenant text NOT NULL, sequence bigint NOT NULL,
-            envelope bytea NOT NULL, error text, parked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+            envelope bytea NOT NULL, error text,
+            parked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
             PRIMARY KEY (topic, key, sequence)
         );
         """

@@ -34,8 +34,8 @@ _BACKOFF_MAX_S = 5.0
 _SQL_TIMEOUT_S = 30.0
 log = structlog.get_logger()
 
-# A cursor lost means repeats, no more. And until ANALYZE has seen a bulk load, the planner takes a third
-# of the table for new.
+# A cursor lost means repeats, no more. The rest is because the planner takes a third of the table
+# for new until ANALYZE has seen it: always by index, and at once.
 _SETTINGS = """
 SET synchronous_commit = off; SET enable_seqscan = off; SET max_parallel_workers_per_gather = 0
 """
@@ -53,29 +53,36 @@ VALUES ('outbox', $1::text::pg_snapshot, $2::text::pg_snapshot, $3)
 ON CONFLICT (name) DO UPDATE SET snapshot = excluded.snapshot, target = excluded.target,
     position = excluded.position, moved_at = clock_timestamp()
 """
-_COLUMNS = """
-topic, key, envelope, position,
-extract(epoch FROM clock_timestamp() - written_at)::float8 AS age_s
+# Positions first, rows second: a backlog of millions is sorted without its contents. `+ 0` keeps
+# the planner from walking the index of positions from the beginning of time.
+# A row that the first statement sees is visible in its own snapshot, which is `target`.
+_NEWS = """
+WITH news AS MATERIALIZED (
+    SELECT position FROM outbox
+    WHERE txid >= pg_snapshot_xmin($1::text::pg_snapshot)
+      AND NOT pg_visible_in_snapshot(txid, $1::text::pg_snapshot)
+    ORDER BY position + 0 LIMIT $2
+)
+SELECT topic, key, envelope, position, pg_current_snapshot()::text AS target,
+    extract(epoch FROM clock_timestamp() - written_at)::float8 AS age_s
+FROM news JOIN outbox USING (position) ORDER BY position
 """
-# A row that this statement sees is visible in its own snapshot, which is `target`.
-_NEWS = f"""
-SELECT {_COLUMNS}, pg_current_snapshot()::text AS target
-FROM outbox
-WHERE txid >= pg_snapshot_xmin($1::text::pg_snapshot)
-  AND NOT pg_visible_in_snapshot(txid, $1::text::pg_snapshot)
-ORDER BY position LIMIT $2
-"""
-# The rest of a large window, sorted once; held outside any transaction, so that nothing waits for
-# it. Utility statements take no parameters: what is filled in are numbers that PostgreSQL gave us.
-_OPEN_REST = f"""
+# The rest of a large window, held outside any transaction, so that nothing waits for it. Utility
+# statements take no parameters: what is filled in are numbers that PostgreSQL gave us.
+_OPEN_REST = """
 DECLARE rest NO SCROLL CURSOR WITH HOLD FOR
-SELECT {_COLUMNS} FROM outbox
-WHERE txid >= pg_snapshot_xmin('{{snapshot}}'::pg_snapshot)
-  AND txid < pg_snapshot_xmax('{{target}}'::pg_snapshot)
-  AND NOT pg_visible_in_snapshot(txid, '{{snapshot}}'::pg_snapshot)
-  AND pg_visible_in_snapshot(txid, '{{target}}'::pg_snapshot)
-  AND position > {{position}}
-ORDER BY position
+SELECT position FROM outbox
+WHERE txid >= pg_snapshot_xmin('{snapshot}'::pg_snapshot)
+  AND txid < pg_snapshot_xmax('{target}'::pg_snapshot)
+  AND NOT pg_visible_in_snapshot(txid, '{snapshot}'::pg_snapshot)
+  AND pg_visible_in_snapshot(txid, '{target}'::pg_snapshot)
+  AND position > {position}
+ORDER BY position + 0
+"""
+_ROWS = """
+SELECT topic, key, envelope, position,
+    extract(epoch FROM clock_timestamp() - written_at)::float8 AS age_s
+FROM outbox WHERE position = ANY($1) ORDER BY position
 """
 _NEVER = "1:1:"
 
@@ -217,9 +224,12 @@ class Relay:
                 snapshot=cursor.snapshot, target=target, position=int(cursor.position)
             )
         )
-        while rows := await connection.fetch(
+        while places := await connection.fetch(
             f"FETCH {self._page_size} FROM rest", timeout=_SQL_TIMEOUT_S
         ):
+            rows = await connection.fetch(
+                _ROWS, [place["position"] for place in places], timeout=_SQL_TIMEOUT_S
+            )
             await self._publish(connection, rows)
             cursor = _Cursor(cursor.snapshot, target, rows[-1]["position"])
             await self._save_cursor(connection, cursor)

@@ -1,4 +1,4 @@
-"""Settings that every service has; each service subclasses this with its own prefix and its own extras.
+"""Settings that every service has; each service subclasses this with its own prefix and extras.
 
 Built once, in bootstrap, and passed down; never a global, never read at import time.
 """
@@ -15,8 +15,8 @@ class ServiceSettings(BaseSettings):
     """Read from the environment; a subclass sets `env_prefix`, e.g. `NOTIFIER_`.
 
     The two database URLs are `postgresql+asyncpg://…` of the api and of the worker role.
-    `token_keys_file` holds the public keys (JWKS) that tokens are checked with. `service_token` is the
-    token this service shows to its peers. `public_url` is how browsers and webhooks reach it;
+    `token_keys_file` holds the public keys (JWKS) that tokens are checked with. `service_token` is
+    the token this service shows to its peers. `public_url` is how browsers and webhooks reach it;
     `public_urls` says by service name how browsers reach the peers where that differs from their
     urls here (JSON, e.g. `{"notifier": "https://notifier.example.com"}`).
     """

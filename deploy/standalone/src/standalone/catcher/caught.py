@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from email import policy
-from email.message import EmailMessage
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from email.message import Message
 from email.parser import BytesParser
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -124,21 +126,33 @@ def of_twilio(form: Mapping[str, str]) -> Summary:
     )
 
 
-def parse_email(raw: bytes) -> EmailMessage:
-    """The message as a tree of parts."""
-    return BytesParser(policy=policy.default).parsebytes(raw)
+def parse_email(raw: bytes) -> Message:
+    """The message as a tree of parts.
+
+    By the old, lazy rules: the newer ones of the standard library decode everything at once, and
+    raise on some malformed headers.
+    """
+    return BytesParser(policy=policy.compat32).parsebytes(raw)
 
 
-def plain_text(message: EmailMessage) -> str:
+def headers(message: Message) -> list[tuple[str, str]]:
+    """All headers, decoded."""
+    return [(name, _decoded_header(value)) for name, value in message.items()]
+
+
+def plain_text(message: Message) -> str:
     """The plain text of an e-mail, empty when it has none."""
-    part = message.get_body(preferencelist=("plain",))
-    return _content(part) if part is not None else ""
+    return _body(message, "text/plain")
 
 
-def html_text(message: EmailMessage) -> str:
+def html_text(message: Message) -> str:
     """The HTML of an e-mail, empty when it has none."""
-    part = message.get_body(preferencelist=("html",))
-    return _content(part) if part is not None else ""
+    return _body(message, "text/html")
+
+
+def attachments(message: Message) -> list[tuple[str, bytes]]:
+    """Names and contents of the attached files."""
+    return [(part.get_filename() or "attachment", _bytes(part)) for part in _attached(message)]
 
 
 def preview(via: Via, raw: bytes) -> str:
@@ -153,19 +167,49 @@ def preview(via: Via, raw: bytes) -> str:
             return ""
 
 
-def _content(part: Any) -> str:
+def _body(message: Message, media_type: str) -> str:
+    for part in message.walk():
+        if part.get_content_type() == media_type and not _is_attached(part):
+            return _decoded(_bytes(part), part.get_content_charset() or "utf-8")
+    return ""
+
+
+def _attached(message: Message) -> Iterator[Message]:
+    return (part for part in message.walk() if not part.is_multipart() and _is_attached(part))
+
+
+def _is_attached(part: Message) -> bool:
+    return part.get_content_disposition() == "attachment" or part.get_filename() is not None
+
+
+def _bytes(part: Message) -> bytes:
+    content: Any = part.get_payload(decode=True)
+    return bytes(content or b"")
+
+
+def _decoded(content: bytes, charset: str) -> str:
     try:
-        return str(part.get_content())
-    except (LookupError, UnicodeError):  # an unknown or wrong charset: show what can be shown
-        return bytes(part.get_payload(decode=True)).decode("utf-8", "replace")
+        return content.decode(charset, "replace")
+    except (LookupError, ValueError):  # an unknown charset: show what can be shown
+        return content.decode("utf-8", "replace")
 
 
-def _header(message: EmailMessage, name: str) -> str:
-    return str(message.get(name, "")).strip()
+def _header(message: Message, name: str) -> str:
+    return _decoded_header(message.get(name, ""))
+
+
+def _decoded_header(value: Any) -> str:
+    """Encoded words as text; what cannot be decoded as it stands."""
+    unfolded = re.sub(r"\r?\n(?=[ \t])", "", str(value))
+    try:
+        return str(make_header(decode_header(unfolded))).strip()
+    except (HeaderParseError, LookupError, ValueError):
+        return unfolded.strip()
 
 
 def _listed(value: str) -> tuple[str, ...]:
-    return tuple(part for part in re.split(r"[,\s]+", value) if part)
+    """The ids in a header such as `INV-1, INV 2`: commas part them, spaces may belong to them."""
+    return tuple(part for part in map(str.strip, value.split(",")) if part)
 
 
 def _names(invoice: str, summary: Summary) -> bool:

@@ -6,7 +6,6 @@ iframe without rights.
 
 from __future__ import annotations
 
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,7 +74,7 @@ def _api(accepts: AcceptLog, spool: Spool) -> APIRouter:
         """One message with its whole text and HTML."""
         found, raw = _found(accepts, message_id)
         via = found.summary.via
-        text = caught.plain_text(_parsed(raw)) if via == "smtp" else found.summary.text
+        text = caught.plain_text(caught.parse_email(raw)) if via == "smtp" else found.summary.text
         return {**found.as_dict(), "text": text, "html": caught.preview(via, raw)}
 
     @router.get("/api/messages/{message_id}/raw")
@@ -133,10 +132,10 @@ def _pages(accepts: AcceptLog, spool: Spool) -> APIRouter:
         found, raw = _found(accepts, message_id)
         values: dict[str, Any] = {"message": found, "text": found.summary.text, "files": []}
         if found.summary.via == "smtp":
-            parsed = _parsed(raw)
+            parsed = caught.parse_email(raw)
             values["text"] = caught.plain_text(parsed)
-            values["headers"] = [(name, str(value)) for name, value in parsed.items()]
-            values["files"] = [part.get_filename() for part in parsed.iter_attachments()]
+            values["headers"] = caught.headers(parsed)
+            values["files"] = [name for name, _ in caught.attachments(parsed)]
         values["has_html"] = bool(caught.preview(found.summary.via, raw))
         return _page(request, "message.html", values)
 
@@ -161,12 +160,11 @@ def _parts(accepts: AcceptLog, spool: Spool) -> APIRouter:
     @router.get("/messages/{message_id}/files/{number}")
     async def attachment(message_id: int, number: int) -> Response:
         found, raw = _found(accepts, message_id)
-        parts = list(_parsed(raw).iter_attachments()) if found.summary.via == "smtp" else []
-        if not 0 <= number < len(parts):
+        files = caught.attachments(caught.parse_email(raw)) if found.summary.via == "smtp" else []
+        if not 0 <= number < len(files):
             raise HTTPException(404, "This message has no such attachment.")
-        content: Any = parts[number].get_payload(decode=True)
-        name = parts[number].get_filename() or "attachment"
-        return _download(bytes(content or b""), name, "application/octet-stream")
+        name, content = files[number]
+        return _download(content, name, "application/octet-stream")
 
     @router.get("/letters/{path:path}")
     async def letter(path: str) -> FileResponse:
@@ -183,10 +181,6 @@ def _found(accepts: AcceptLog, message_id: int) -> tuple[caught.Caught, bytes]:
     if found is None:
         raise HTTPException(404, "There is no such message here; the oldest are dropped.")
     return found, accepts.raw(message_id)
-
-
-def _parsed(raw: bytes) -> EmailMessage:
-    return caught.parse_email(raw)
 
 
 def _page(request: Request, name: str, values: dict[str, Any]) -> HTMLResponse:

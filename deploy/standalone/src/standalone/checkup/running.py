@@ -80,6 +80,8 @@ class Patient:
 
     def _broker(self) -> Finding:
         address = self._connection.kafka
+        if not address:
+            return skipped("broker", "not reachable from here")
         try:
             topics = asyncio.run(asyncio.wait_for(_list_topics(address), _TIMEOUT_S * 3))
         except (KafkaError, OSError, TimeoutError) as error:
@@ -95,6 +97,8 @@ class Patient:
         return f"postgresql://postgres:{password}@{self._connection.postgres}/dunning"
 
     def _database(self) -> Finding:
+        if not self._connection.postgres:
+            return skipped("database", "not reachable from here")
         try:
             version = asyncio.run(_fetch(self._admin_url(), "SHOW server_version"))
         except (OSError, asyncpg.PostgresError, TimeoutError) as error:
@@ -102,6 +106,8 @@ class Patient:
         return ok("database", f"PostgreSQL {version} at {self._connection.postgres}")
 
     def _migrations(self) -> Finding:
+        if not self._connection.postgres:
+            return skipped("migrations", "the database is not reachable from here")
         behind = []
         for service in SERVICES:
             table = f"{service.schema.schema}.alembic_version"
@@ -119,17 +125,21 @@ class Patient:
     def _clocks(self) -> Finding:
         """Tokens live by the clock: machines that disagree refuse each other's."""
         now = SystemClock().now()
+        apart: dict[str, float] = {}
         try:
-            theirs = asyncio.run(_fetch(self._admin_url(), "SELECT clock_timestamp()"))
             answer = self._http.get(f"{self._connection.urls['ingest']}/health/live")
+            if self._connection.postgres:
+                theirs = asyncio.run(_fetch(self._admin_url(), "SELECT clock_timestamp()"))
+                apart["database"] = _apart(theirs, now)
         except (OSError, asyncpg.PostgresError, TimeoutError, httpx.HTTPError) as error:
             return skipped("clocks", f"cannot compare: {error!r}")
-        apart = {"database": _apart(theirs, now)}
         if "date" in answer.headers:
             served_at = parsedate_to_datetime(answer.headers["date"]).astimezone(UTC)
             apart["services"] = max(
                 0.0, _apart(served_at, now) - 1.0
             )  # the header has no fractions
+        if not apart:
+            return skipped("clocks", "nobody says what time it is")
         worst = max(apart, key=lambda name: apart[name])
         if apart[worst] > SKEW_S_MAX:
             return failed(

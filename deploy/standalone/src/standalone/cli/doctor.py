@@ -9,7 +9,7 @@ import typer
 
 from standalone.checkup import finding, installation, running
 from standalone.checkup.finding import Finding, Verdict
-from standalone.cli.reach import AsJson, Data, connection_of, console, print_json
+from standalone.cli.reach import AsJson, Data, connection_of, console, is_elsewhere, print_json
 from standalone.state import StateError
 
 _MARKS = {
@@ -37,7 +37,7 @@ def doctor(data: Data, as_json: AsJson = False) -> None:
 
 def _examine(data: Path) -> Iterator[Finding]:
     yield from finding.run(installation.checks(data))
-    if not installation.is_running(data):
+    if not is_elsewhere() and not installation.is_running(data):
         yield finding.skipped("platform", "not running here; `make run` starts it")
         return
     try:

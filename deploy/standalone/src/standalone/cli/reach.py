@@ -17,10 +17,11 @@ from rich.console import Console
 from dunning_common.clock import SystemClock
 from standalone import tokens
 from standalone.client import Client, Target
-from standalone.state import Connection
+from standalone.state import Connection, default_folder
 
 T = TypeVar("T")
 TOKEN_VARIABLE = "DUNNING_TOKEN"  # noqa: S105 -- the variable's name
+_CONNECTION_VARIABLE = "DUNNING_CONNECTION"
 _RETRY_FOR_S = 10.0
 
 console = Console()
@@ -31,21 +32,12 @@ class CommandError(Exception):
     """A command cannot do what was asked; the message is what the person reads."""
 
 
-def default_data() -> Path:
-    """`.dunning` in the current folder, or else in the checkout that this is installed from."""
-    here = Path(".dunning")
-    checkout = Path(__file__).resolve().parents[5]
-    if here.exists() or not (checkout / "Makefile").exists():
-        return here
-    return checkout / ".dunning"
-
-
 Data = Annotated[
     Path,
     typer.Option(
         "--data",
         envvar="DUNNING_DATA",
-        default_factory=default_data,
+        default_factory=default_folder,
         show_default=".dunning",
         help="Folder of the platform's data, as given to `dunning up`.",
     ),
@@ -63,8 +55,13 @@ def connection_of(data: Path) -> Connection:
     Raises:
         StateError: the platform was never started there.
     """
-    named = os.environ.get("DUNNING_CONNECTION")
+    named = os.environ.get(_CONNECTION_VARIABLE)
     return Connection.read(Path(named) if named else data / "connection.json")
+
+
+def is_elsewhere() -> bool:
+    """Whether the platform is one that was not started by `dunning up`, such as containers."""
+    return _CONNECTION_VARIABLE in os.environ
 
 
 def target_of(connection: Connection, tenant: str) -> Target:

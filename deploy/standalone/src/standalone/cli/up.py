@@ -25,6 +25,12 @@ def up(
             help="Start the broker afresh when it holds more than this, in MiB.",
         ),
     ] = 1_500,
+    kafka: Annotated[
+        str,
+        typer.Option(
+            envvar="DUNNING_KAFKA", help="A Kafka broker to use (host:port) instead of our own."
+        ),
+    ] = "",
     port_offset: Annotated[
         int,
         typer.Option(
@@ -43,6 +49,7 @@ def up(
         demo=demo,
         broker_memory_mib_max=broker_memory,
         port_offset=port_offset,
+        kafka=kafka,
         log_level=log_level,
     )
     raise typer.Exit(launcher.up(options, View(console)))

@@ -7,6 +7,7 @@ cluster.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import shutil
@@ -19,9 +20,12 @@ import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
+from aiokafka.admin import AIOKafkaAdminClient
+
 from standalone.embedded import child
 
-VARIABLE = "DUNNING_TEST_KAFKA"
+VARIABLES = ("DUNNING_TEST_KAFKA", "DUNNING_KAFKA")
+"""What tests look at, and what `dunning up` looks at."""
 _START_TIMEOUT_S = 60.0
 _CHECKOUT = Path(__file__).resolve().parents[5]
 _PROPERTIES = """\
@@ -141,6 +145,21 @@ def _program(name: str) -> str:
     return found
 
 
+async def wipe(bootstrap: str) -> None:
+    """Delete all topics: the next platform on this broker finds it as new.
+
+    Without it a platform with an empty database would read what an earlier one wrote.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        while topics := [name for name in await admin.list_topics() if not name.startswith("__")]:
+            await admin.delete_topics(topics)
+            await asyncio.sleep(0.2)  # the broker deletes in the background
+    finally:
+        await admin.close()
+
+
 def run(command: list[str]) -> int:
     """Run a command beside a fresh broker; its exit status.
 
@@ -153,7 +172,8 @@ def run(command: list[str]) -> int:
         kafka.start()
         print(f"Apache Kafka at {kafka.bootstrap}", flush=True)
         try:
-            environment = os.environ | {VARIABLE: kafka.bootstrap}
+            names = dict.fromkeys(VARIABLES, kafka.bootstrap)
+            environment = os.environ | names
             return subprocess.run(command, check=False, env=environment).returncode
         finally:
             kafka.stop()

@@ -40,7 +40,7 @@ async def rehearse(
         standalone.timeline.TimelineError: the ledger refused items.
     """
     zone = _ZONES.get(plan.country, "Europe/Paris")
-    await client.put("ingest", f"/v1/tenants/{client.tenant}", _tenant(plan, client.tenant, zone))
+    await client.put("ingest", f"/v1/tenants/{client.tenant}", _tenant(plan, zone))
     if rules.document is not None:
         await client.ask(
             "PUT",
@@ -72,7 +72,7 @@ async def _all(client: Client, service: str, path: str) -> list[dict[str, Any]]:
     return found
 
 
-def _tenant(plan: Plan, tenant: str, zone: str) -> dict[str, Any]:
+def _tenant(plan: Plan, zone: str) -> dict[str, Any]:
     address = {
         "lines": ["1 Example Street"],
         "postcode": "75001",
@@ -80,7 +80,7 @@ def _tenant(plan: Plan, tenant: str, zone: str) -> dict[str, Any]:
         "country": plan.country,
     }
     return {
-        "name": f"Rehearsal {tenant}",
+        "name": "Example Creditor",
         "country": plan.country,
         "zone": zone,
         "language": _LANGUAGES.get(plan.country, "en"),

@@ -1,6 +1,6 @@
 """`contacts.v1`, written by invoice-ingest: personal data, and only here.
 
-The payload is encrypted with the debtor's own key (`dunning_common.vault`); erasure destroys the key.
+The payload is encrypted with the debtor's own key (`dunning_common.vault`); erasure destroys it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class PostalAddress(Contract):
 
 
 class Contacts(Contract):
-    """The clear text inside `ContactsChangedV1`: never logged, never stored in clear outside the ledger."""
+    """The clear text inside `ContactsChangedV1`: never logged, in clear only in the ledger."""
 
     name: str
     language: str
@@ -30,7 +30,7 @@ class Contacts(Contract):
 
 
 class ContactsChangedV1(Payload):
-    """Names and addresses of a debtor changed. `ciphertext` is base64 of AES-256-GCM over `Contacts`."""
+    """Names and addresses changed. `ciphertext` is base64 of AES-256-GCM over `Contacts`."""
 
     topic: ClassVar[str] = "contacts.v1"
     debtor_id: str

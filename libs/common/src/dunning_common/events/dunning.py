@@ -1,7 +1,7 @@
 """`dunning.v1`, written by dunning-engine: every decision about a reminder.
 
-`effective_at` and `decided_at` are the tenant's clock (a sandbox tenant's may lie in the past or the
-future); the envelope's `time` is real time. Amounts are minor units.
+`effective_at` and `decided_at` are the tenant's clock (a sandbox tenant's may lie in the past or
+the future); the envelope's `time` is real time. Amounts are minor units.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class NoticeItem(Contract):
 
 
 class NoticeMessage(Contract):
-    """One message of a notice: at most one per channel. It covers `invoice_ids` of the notice's items.
+    """One message of a notice, at most one per channel; it covers `invoice_ids` of its items.
 
     `template` is the name of the template family of the highest level in it.
     """
@@ -62,8 +62,8 @@ class NoticeMessage(Contract):
 class NoticeRequestedV1(Payload):
     """Remind the debtor: one notice, at most one message per channel.
 
-    `notice_id` is name-based (tenant, debtor, items with level and attempt), so that asking twice is
-    asking once. The notifier must not send after `expires_at` where it is given.
+    `notice_id` is name-based (tenant, debtor, items with level and attempt), so that asking twice
+    is asking once. `pay_by` is the day the debtor is asked to pay by, where the policy says one.
     """
 
     topic: ClassVar[str] = "dunning.v1"

@@ -33,8 +33,8 @@ class Payload(Contract):
 class Envelope(BaseModel):
     """One event as it lies in the outbox, on Kafka and in a parking lot.
 
-    `sequence` counts 1, 2, 3… per (topic, key); a jump is a detected loss. `time` is when the producer
-    wrote it (real time, also for sandbox tenants); business dates are in the payload.
+    `sequence` counts 1, 2, 3… per (topic, key); a jump is a detected loss. `time` is when the
+    producer wrote it (real time, also for sandbox tenants); business dates are in the payload.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

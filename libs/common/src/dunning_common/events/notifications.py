@@ -1,7 +1,8 @@
 """`notifications.v1`, written by notifier: what became of each message.
 
-One event speaks of one message (notice and channel). `effective_at` repeats the notice's `decided_at`,
-the tenant's clock; the envelope's `time` is real time. Recipients appear only as hashes.
+One event speaks of one message (notice and channel). `effective_at` repeats the notice's
+`decided_at`, the tenant's clock; the envelope's `time` is real time. Recipients appear only as
+hashes.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class NoticeDeliveredV1(_MessagePayload):
 
 
 class NoticeBouncedV1(_MessagePayload):
-    """The provider took it and could not deliver it. A `hard` bounce means that the address is dead."""
+    """The provider took it but could not deliver it; `hard` means that the address is dead."""
 
     provider: str
     reason: str

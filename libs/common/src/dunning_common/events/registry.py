@@ -1,6 +1,6 @@
 """Which topics exist, who writes them, and which events they carry; parsing by type.
 
-The single list from which `docs/events.md`, the AsyncAPI document and the schema snapshots are made.
+The one list from which `docs/events.md`, the AsyncAPI document and the schema snapshots are made.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dunning_common.events.envelope import Envelope, Payload
 from dunning_common.events.notifications import NotificationsEvent
 from dunning_common.events.receivables import ReceivablesEvent
 from dunning_common.events.tenants import TenantRegisteredV1
-
 
 PARTITIONS = 6
 """Partitions of a topic that we create: the most replicas of a service that share its reading."""

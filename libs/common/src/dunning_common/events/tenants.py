@@ -12,7 +12,7 @@ from dunning_common.events.envelope import Contract, Payload
 
 
 class LegalIdentity(Contract):
-    """What must stand on a letter: register data by country (`R123-237`, `§35a GmbHG`, Companies Act)."""
+    """What must stand on a letter by law (FR R123-237, DE §35a GmbHG, UK Companies Act)."""
 
     legal_name: str
     form: str = ""

@@ -15,6 +15,7 @@ from dunning_engine.adapters.policy_yaml import PolicyTextError, TextProblem, pa
 from dunning_engine.adapters.sql_stores import StoreRoom
 from dunning_engine.domain.policy import Policy
 from dunning_engine.domain.policy_document import to_document
+from dunning_engine.domain.policy_schema import policy_schema
 from dunning_engine.entrypoints.web import Caller, caller, invalid, not_found
 from dunning_engine.handlers.store_policy import (
     BuiltInPolicyError,
@@ -32,7 +33,7 @@ DOCUMENT = {
         "required": True,
         "content": {
             "application/yaml": {"schema": {"type": "string"}},
-            "application/json": {"schema": {"type": "object"}},
+            "application/json": {"schema": policy_schema()},
         },
     }
 }
@@ -85,6 +86,11 @@ def policy_routes(rooms: StoreRoom) -> APIRouter:
         ]
         built_in = [_built_in(policy) for policy in builtin_policies().values()]
         return {"items": built_in + own, "default_policy_id": default}
+
+    @router.get("/policy-schema", dependencies=[READ])
+    async def get_schema() -> dict[str, Any]:
+        """The JSON Schema of a policy, for editors."""
+        return policy_schema()
 
     @router.get("/policies/{policy_id}")
     async def get_policy(

@@ -105,7 +105,9 @@ class Sweeper:
 
     async def _sweep_all(self) -> None:
         await check_returns(self._rooms, self._catch_up, tenant=None)
-        # One decides while the other one's rows are written.
+        if await self.sweep_once() < self._settings.sweep_batch:
+            return
+        # A backlog: one decides while the other one's rows are written.
         async with asyncio.TaskGroup() as group:
             for _ in range(self._settings.sweepers):
                 group.create_task(self._sweep_until_idle())

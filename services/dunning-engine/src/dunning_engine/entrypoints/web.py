@@ -53,7 +53,8 @@ def from_cursor(cursor: str | None, read: Callable[[list[Any]], Any], first: Any
     if not cursor:
         return first
     try:
-        return read(orjson.loads(base64.urlsafe_b64decode(cursor)))
+        values = orjson.loads(base64.urlsafe_b64decode(cursor))
+        return read(values if isinstance(values, list) else [])
     except (ValueError, TypeError, LookupError, OverflowError, AttributeError):
         raise ProblemError(
             422,

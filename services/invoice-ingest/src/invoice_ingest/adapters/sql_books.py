@@ -58,6 +58,10 @@ SELECT kind, credit_id, debtor_id, currency, amount_minor, dated_on, wanted, una
 FROM credit JOIN unnest($2::text[], $3::text[]) AS asked (kind, credit_id) USING (kind, credit_id)
 WHERE tenant = $1
 """
+_UNALLOCATED = """
+SELECT kind, credit_id FROM credit
+WHERE tenant = $1 AND debtor_id = ANY($2::text[]) AND unallocated_minor > 0
+"""
 _CASH = """
 SELECT debtor_id, currency, unallocated_minor FROM cash
 WHERE tenant = $1 AND debtor_id = ANY($2::text[])
@@ -77,7 +81,8 @@ INSERT INTO cover (tenant, kind, credit_id, invoice_id, booked_minor, amount_min
 SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[],
     $7::date[], $8::date[])
 ON CONFLICT (tenant, kind, credit_id, invoice_id) DO UPDATE SET
-    amount_minor = excluded.amount_minor, reversed_on = excluded.reversed_on
+    booked_minor = excluded.booked_minor, amount_minor = excluded.amount_minor,
+    effective_on = excluded.effective_on, reversed_on = excluded.reversed_on
 """
 _PUT_CASH = """
 INSERT INTO cash (tenant, debtor_id, currency, unallocated_minor)
@@ -110,15 +115,17 @@ class SqlBooks:
             for invoice_id, least_minor in needs.shrinking.items()
             if invoice_id in invoices and invoices[invoice_id].covered_minor > least_minor
         }
-        covers = await _covers(raw, tenant, bounced | shrinking)
+        coverable = set(invoices) if needs.cash_of else set()
+        covers = await _covers(raw, tenant, bounced | shrinking | coverable)
         credits_ = await _credits(
             raw,
             tenant,
             needs.credits
             | {CreditKey("payment", payment_id) for payment_id in needs.reversals}
-            | {key for key, _ in covers},
+            | {key for key, _ in covers}
+            | await _unallocated(raw, tenant, needs.cash_of),
         )
-        moves_cash = bool(needs.credits or needs.reversals or shrinking)
+        moves_cash = bool(needs.credits or needs.reversals or needs.cash_of or shrinking)
         cash = await raw.fetch(_CASH, tenant, accounts) if moves_cash else []
         return Loaded(
             debtors=debtors,
@@ -175,6 +182,13 @@ async def _covers(raw: _Raw, tenant: str, invoice_ids: Collection[str]) -> dict[
         for row in await raw.fetch(_COVERS, tenant, invoice_ids)
     ]
     return {(cover.key, cover.invoice_id): cover for cover in covers}
+
+
+async def _unallocated(raw: _Raw, tenant: str, debtors: Collection[str]) -> set[CreditKey]:
+    if not debtors:
+        return set()
+    rows = await raw.fetch(_UNALLOCATED, tenant, debtors)
+    return {CreditKey(row["kind"], row["credit_id"]) for row in rows}
 
 
 async def _credits(

@@ -14,14 +14,15 @@ CHANNEL = "permit"
 """PostgreSQL NOTIFY channel, suffixed with the schema's name; rings when permits are given back."""
 
 _STANDINGS = """
-SELECT locked.* FROM (
+SELECT locked.*, debtor.contact IS NULL AS is_erased FROM (
     SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS wanted (tenant, invoice_id)
     ORDER BY tenant, invoice_id
 ) AS asked CROSS JOIN LATERAL (
-    SELECT tenant, invoice_id, status, version FROM invoice
+    SELECT tenant, debtor_id, invoice_id, status, version FROM invoice
     WHERE tenant = asked.tenant AND invoice_id = asked.invoice_id
     FOR SHARE
 ) AS locked
+JOIN debtor ON debtor.tenant = locked.tenant AND debtor.debtor_id = locked.debtor_id
 """
 _GRANT = """
 INSERT INTO permit (tenant, invoice_id, permit_id, expires_at)
@@ -50,7 +51,7 @@ class SqlPermits:
         tenants, ids = zip(*refs, strict=True)
         return {
             (row["tenant"], row["invoice_id"]): Standing(
-                status=row["status"], version=row["version"]
+                status=row["status"], version=row["version"], is_erased=row["is_erased"]
             )
             for row in await raw.fetch(_STANDINGS, tenants, ids)
         }

@@ -28,7 +28,8 @@ class Needs:
     `accounts` are debtors whose account is locked; `owners_of` are invoices whose debtors are, too.
     `open_of` are debtors whose open invoices are wanted.
     `shrinking` maps invoices to the least amount they may get, so that what covers more than that
-    can be taken back (0 for a cancellation). `reversals` are payments with all that they cover.
+    can be taken back (0 for a cancellation). `reversals` are payments with all that they cover;
+    `cash_of` are debtors whose credits that cover nothing yet are wanted.
     """
 
     accounts: frozenset[str] = frozenset()
@@ -37,6 +38,7 @@ class Needs:
     open_of: frozenset[str] = frozenset()
     shrinking: Mapping[str, int] = field(default_factory=dict)
     credits: frozenset[CreditKey] = frozenset()
+    cash_of: frozenset[str] = frozenset()
     reversals: frozenset[str] = frozenset()
 
 
@@ -87,6 +89,14 @@ class Book:
             (cover for cover in found if cover and cover.amount_minor),
             key=lambda cover: (cover.key.kind, cover.effective_on, cover.key.credit_id),
             reverse=True,
+        )
+
+    def unallocated_credits(self, debtor_id: str) -> list[Credit]:
+        """The debtor's credits that have something left, the oldest first."""
+        found = (c for c in self.credits.values() if c.draft.debtor_id == debtor_id)
+        return sorted(
+            (credit for credit in found if credit.unallocated_minor),
+            key=lambda credit: (credit.draft.dated_on, credit.draft.key),
         )
 
     def covers_by(self, key: CreditKey) -> list[Cover]:

@@ -28,10 +28,11 @@ class PermitRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What the ledger holds of an invoice."""
+    """What the ledger holds of an invoice. An erased debtor is written to no more."""
 
     status: InvoiceStatus
     version: int
+    is_erased: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,7 @@ def _refusal(standing: Standing | None, version: int) -> RefusalReason | None:
         case "paid" | "cancelled" | "written_off" as closed:
             return closed
         case "open":
-            return None if standing.version == version else "changed"
+            is_unmoved = standing.version == version and not standing.is_erased
+            return None if is_unmoved else "changed"
         case never:
             assert_never(never)

@@ -11,7 +11,7 @@ from typing import assert_never
 
 from invoice_ingest.domain import allocation
 from invoice_ingest.domain import invoice as invoicing
-from invoice_ingest.domain.allocation import OpenItem, Split
+from invoice_ingest.domain.allocation import OpenItem, Split, Wanted
 from invoice_ingest.domain.book import Book
 from invoice_ingest.domain.credit import Cover, Credit, CreditDraft, CreditKey
 from invoice_ingest.domain.fact import (
@@ -135,27 +135,7 @@ def put_credit(book: Book, draft: CreditDraft) -> Outcome:
     split = _split(book, draft)
     book.put_credit(Credit(draft=draft, unallocated_minor=split.rest_minor))
     for share in split.shares:
-        covered = invoicing.cover(
-            book.invoices[share.invoice_id], share.amount_minor, on=draft.dated_on
-        )
-        book.put_invoice(covered)
-        book.put_cover(
-            Cover(
-                key=draft.key,
-                invoice_id=share.invoice_id,
-                booked_minor=share.amount_minor,
-                amount_minor=share.amount_minor,
-                effective_on=draft.dated_on,
-            )
-        )
-        book.facts.append(
-            CreditAllocated(
-                invoice=covered,
-                effective_on=draft.dated_on,
-                key=draft.key,
-                amount_minor=share.amount_minor,
-            )
-        )
+        _cover(book, draft.key, share, on=draft.dated_on)
     book.add_cash(draft.debtor_id, draft.currency, split.rest_minor, on=draft.dated_on)
     return Status.CREATED
 
@@ -191,6 +171,49 @@ def reverse_payment(book: Book, payment_id: str, *, reason: str, on: date | None
     book.put_credit(replace(stored, unallocated_minor=0, reversed_on=effective_on))
     book.add_cash(draft.debtor_id, draft.currency, -stored.unallocated_minor, on=effective_on)
     return Status.UPDATED
+
+
+def allocate_cash(book: Book, debtor_id: str, *, on: date | None) -> Outcome:
+    """Let what lies unallocated cover what is open now: oldest credit, oldest due invoice first.
+
+    For money that came before its invoice, or was freed by a cancellation. Never done unasked: the
+    ERP may have other plans with it.
+    """
+    if debtor_id not in book.debtors:
+        return unknown("debtor")
+    effective_on = on or book.today
+    status = Status.UNCHANGED
+    for credit in book.unallocated_credits(debtor_id):
+        draft = credit.draft
+        items = _open_items(book, debtor_id, draft.currency)
+        split = allocation.oldest_first(credit.unallocated_minor, items)
+        for share in split.shares:
+            _cover(book, draft.key, share, on=effective_on)
+            status = Status.UPDATED
+        if split.shares:
+            used_minor = credit.unallocated_minor - split.rest_minor
+            book.put_credit(replace(credit, unallocated_minor=split.rest_minor))
+            book.add_cash(debtor_id, draft.currency, -used_minor, on=effective_on)
+    return status
+
+
+def _cover(book: Book, key: CreditKey, share: Wanted, *, on: date) -> None:
+    """Book a share of a credit on its invoice; one credit may cover an invoice in two steps."""
+    covered = invoicing.cover(book.invoices[share.invoice_id], share.amount_minor, on=on)
+    before = book.covers.get((key, share.invoice_id))
+    book.put_invoice(covered)
+    book.put_cover(
+        Cover(
+            key=key,
+            invoice_id=share.invoice_id,
+            booked_minor=share.amount_minor + (before.booked_minor if before else 0),
+            amount_minor=share.amount_minor + (before.amount_minor if before else 0),
+            effective_on=on,
+        )
+    )
+    book.facts.append(
+        CreditAllocated(invoice=covered, effective_on=on, key=key, amount_minor=share.amount_minor)
+    )
 
 
 def _issue(book: Book, draft: InvoiceDraft, *, erased: bool) -> Outcome:
@@ -246,16 +269,20 @@ def _split(book: Book, draft: CreditDraft) -> Split:
             want.invoice_id: book.invoices[want.invoice_id].open_minor for want in draft.wanted
         }
         return allocation.as_wanted(draft.amount_minor, draft.wanted, open_minor)
-    items = (
+    items = _open_items(book, draft.debtor_id, draft.currency)
+    return allocation.oldest_first(draft.amount_minor, items)
+
+
+def _open_items(book: Book, debtor_id: str, currency: str) -> list[OpenItem]:
+    return [
         OpenItem(
             invoice_id=invoice.invoice_id,
             issued_on=invoice.issued_on,
             due_on=invoice.due_on,
             open_minor=invoice.open_minor,
         )
-        for invoice in book.open_invoices(draft.debtor_id, draft.currency)
-    )
-    return allocation.oldest_first(draft.amount_minor, items)
+        for invoice in book.open_invoices(debtor_id, currency)
+    ]
 
 
 def _flaws_of_wanted(book: Book, draft: CreditDraft) -> tuple[Flaw, ...]:

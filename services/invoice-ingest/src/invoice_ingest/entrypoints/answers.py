@@ -163,6 +163,12 @@ class DebtorPage(BaseModel):
     next_cursor: str | None
 
 
+class Allocated(Taken):
+    """Unallocated cash was used: `invoices` are those that it covered, in whole or in part."""
+
+    invoices: list[str]
+
+
 class Erased(BaseModel):
     """A debtor was erased now, or before."""
 

@@ -186,6 +186,12 @@ class ClosingBody(Body):
     effective_on: Day | None = None
 
 
+class AllocateBody(Body):
+    """As of which day unallocated cash covers what is open (default today)."""
+
+    effective_on: Day | None = None
+
+
 class PermitInvoiceBody(Body):
     """An invoice inside a permit request, at the version that the message was made from."""
 

@@ -17,6 +17,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
 
 from dunning_common.auth import Principal, require, tenant_of
 from dunning_common.problems import FieldError, ProblemError
@@ -60,8 +61,24 @@ def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
     return {code: {"description": words[code], "content": content} for code in sorted(wanted)}
 
 
+JSON_BYTES_MAX = 4 * 1024 * 1024
+"""Largest JSON body of a single order; what is larger is bulk."""
+
+
 class _StrictRequest(Request):
-    """Reads JSON by the book: UTF-8, no NaN, no lone surrogates, bounded depth."""
+    """Reads JSON by the book: UTF-8, no NaN, no lone surrogates, bounded depth and size."""
+
+    async def body(self) -> bytes:
+        if not hasattr(self, "_body"):
+            parts: list[bytes] = []
+            size = 0
+            async for part in self.stream():
+                size += len(part)
+                if size > JSON_BYTES_MAX:
+                    raise HTTPException(413, f"At most {JSON_BYTES_MAX} bytes; use bulk for more.")
+                parts.append(part)
+            self._body = b"".join(parts)
+        return self._body
 
     async def json(self) -> Any:
         return orjson.loads(await self.body())

@@ -113,6 +113,8 @@ def import_routes(desk: Desk) -> APIRouter:
         A row is taken with all its records or not at all. With `commit=false` everything is tried,
         a thousand rows at a time, and nothing is stored.
         """
+        if "content-length" not in request.headers:
+            raise ProblemError(411, "length-required", "Say how long the body is: Content-Length.")
         async with request.form(max_files=2, max_fields=4) as form:
             raw = await _file(form)
             mapping = await _mapping(form)

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends
 from dunning_common.problems import ProblemError
 from invoice_ingest.adapters import sql_views
 from invoice_ingest.domain.outcome import Status
-from invoice_ingest.entrypoints.answers import DebtorPage, DebtorView, Erased, Taken
-from invoice_ingest.entrypoints.bodies import DebtorBody
+from invoice_ingest.entrypoints.answers import Allocated, DebtorPage, DebtorView, Erased, Taken
+from invoice_ingest.entrypoints.bodies import AllocateBody, DebtorBody
 from invoice_ingest.entrypoints.drafts import debtor_draft
 from invoice_ingest.entrypoints.edge import (
     Cursor,
@@ -23,8 +23,10 @@ from invoice_ingest.entrypoints.edge import (
     tenant_with,
 )
 from invoice_ingest.entrypoints.fields import Id
+from invoice_ingest.handlers.grant_permits import acknowledge
 from invoice_ingest.handlers.keep_debtors import erase_debtor, keep_debtors
 from invoice_ingest.handlers.ports import Desk
+from invoice_ingest.handlers.post_orders import allocate_cash
 
 Reader = Annotated[str, Depends(tenant_with("ledger:read"))]
 Writer = Annotated[str, Depends(tenant_with("ledger:write"))]
@@ -63,5 +65,20 @@ def debtor_routes(desk: Desk) -> APIRouter:
         """Forget the person for good: contacts and key are destroyed everywhere, books stay."""
         status = accepted(await erase_debtor(desk, tenant, debtor_id))
         return Erased(id=debtor_id, status="erased" if status is Status.UPDATED else "unchanged")
+
+    @router.post(
+        "/{debtor_id}/allocate-cash",
+        summary="Use a debtor's unallocated cash",
+        responses=problems(400, 404, 422),
+    )
+    async def allocate(debtor_id: Id, body: AllocateBody, tenant: Writer) -> Allocated:
+        """Cover what is open with money that covers nothing yet: oldest first on both sides.
+
+        Answered when no reminder about these invoices is on its way out any more.
+        """
+        posted = await allocate_cash(desk, tenant, debtor_id, on=body.effective_on)
+        status = accepted(posted.outcomes[0])
+        await acknowledge(desk, tenant, posted.touched)
+        return Allocated(id=debtor_id, status=status, invoices=sorted(posted.touched))
 
     return router

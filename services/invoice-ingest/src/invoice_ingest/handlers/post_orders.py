@@ -97,6 +97,17 @@ async def reverse_payment(
     )
 
 
+async def allocate_cash(desk: Desk, tenant: str, debtor_id: str, *, on: date | None) -> Posted:
+    """Let one debtor's unallocated cash cover what is open."""
+    ids = frozenset({debtor_id})
+    return await _post(
+        desk,
+        tenant,
+        Needs(accounts=ids, open_of=ids, cash_of=ids),
+        lambda book: [posting.allocate_cash(book, debtor_id, on=on)],
+    )
+
+
 def invoice_needs(drafts: Collection[InvoiceDraft]) -> Needs:
     """What taking these invoices needs to know."""
     least: dict[str, int] = {}

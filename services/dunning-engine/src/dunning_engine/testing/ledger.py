@@ -1,0 +1,208 @@
+"""A ledger that writes events as the real one does, and its feed. Keeps everything in memory."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from dunning_common.events import receivables as ledger
+from dunning_common.events.contacts import ContactsChangedV1, PostalAddress
+from dunning_common.events.envelope import Envelope, Payload
+from dunning_common.events.registry import parse_payload
+from dunning_common.events.tenants import BankDetails, LegalIdentity, TenantRegisteredV1
+from dunning_common.feed import FeedClient
+from dunning_common.ids import account_key
+
+FEED_TOPICS = ("tenants.v1", "receivables.v1", "contacts.v1", "notifications.v1")
+
+
+class Ledger:
+    """Writes the ledger's events for one tenant, with versions and sequences as the ledger does."""
+
+    def __init__(self, tenant: str = "acme", *, zone: str = "Europe/Paris") -> None:
+        self.tenant = tenant
+        self.zone = zone
+        self.invoices: dict[str, ledger.InvoiceState] = {}
+        self._sequences: defaultdict[tuple[str, str], int] = defaultdict(int)
+
+    def registered(self, *, sandbox_from: date | None = None, country: str = "FR") -> Envelope:
+        """The tenant, as a sandbox when it has a first day."""
+        payload = TenantRegisteredV1(
+            tenant_id=self.tenant,
+            name="Acme SARL",
+            country=country,
+            zone=self.zone,
+            language="fr",
+            base_currency="EUR",
+            legal=LegalIdentity(
+                legal_name="Acme", address=PostalAddress(lines=("1 rue de la Paix",), country="FR")
+            ),
+            bank=BankDetails(holder="Acme", iban="FR7630006000011234567890189"),
+            email_from="ar@acme.example",
+            sandbox=sandbox_from is not None,
+            sandbox_starts_on=sandbox_from,
+        )
+        return self._envelope(payload, self.tenant, self.tenant)
+
+    def debtor(self, debtor_id: str = "d1", **terms: Any) -> Envelope:
+        """A debtor's terms: a French business unless said otherwise."""
+        fields = {"kind": "business", "country": "FR", "zone": "Europe/Paris", "language": "fr"}
+        payload = ledger.DebtorTermsChangedV1(debtor_id=debtor_id, **(fields | terms))
+        return self._about(payload, debtor_id, debtor_id)
+
+    def contacts(self, debtor_id: str = "d1") -> Envelope:
+        """New contacts of a debtor."""
+        payload = ContactsChangedV1(debtor_id=debtor_id, key_id="k", ciphertext="")
+        return self._about(payload, debtor_id, debtor_id)
+
+    def invoice(
+        self,
+        invoice_id: str = "i1",
+        *,
+        debtor_id: str = "d1",
+        issued_on: date,
+        due_on: date,
+        amount_minor: int = 100_00,
+        **more: Any,
+    ) -> Envelope:
+        """A new invoice."""
+        state = ledger.InvoiceState(
+            invoice_id=invoice_id,
+            debtor_id=debtor_id,
+            number=f"N-{invoice_id}",
+            issued_on=issued_on,
+            due_on=due_on,
+            currency="EUR",
+            amount_minor=amount_minor,
+            open_minor=amount_minor,
+            status="open",
+            revision=1,
+            version=1,
+            **more,
+        )
+        self.invoices[invoice_id] = state
+        event = ledger.InvoiceIssuedV1(invoice=state, effective_on=issued_on)
+        return self._about(event, debtor_id, invoice_id)
+
+    def paid(
+        self, invoice_id: str = "i1", *, on: date, amount_minor: int | None = None
+    ) -> Envelope:
+        """A payment of all that is open, or of a part."""
+        before = self.invoices[invoice_id]
+        paid_minor = before.open_minor if amount_minor is None else amount_minor
+        open_minor = before.open_minor - paid_minor
+        state = self._moved(
+            invoice_id,
+            open_minor=open_minor,
+            status="open" if open_minor else "paid",
+            settled_on=None if open_minor else on,
+        )
+        event = ledger.PaymentAllocatedV1(
+            invoice=state, effective_on=on, payment_id=f"p-{state.version}", amount_minor=paid_minor
+        )
+        return self._about(event, state.debtor_id, invoice_id)
+
+    def reversed(self, invoice_id: str = "i1", *, on: date) -> Envelope:
+        """The payment bounced: everything is owed again."""
+        before = self.invoices[invoice_id]
+        state = self._moved(
+            invoice_id, open_minor=before.amount_minor, status="open", settled_on=None
+        )
+        event = ledger.PaymentReversedV1(
+            invoice=state, effective_on=on, payment_id="p", amount_minor=before.amount_minor
+        )
+        return self._about(event, state.debtor_id, invoice_id)
+
+    def amended(self, invoice_id: str = "i1", *, on: date, **changes: Any) -> Envelope:
+        """A newer revision."""
+        state = self._moved(invoice_id, **changes)
+        event = ledger.InvoiceAmendedV1(invoice=state, effective_on=on)
+        return self._about(event, state.debtor_id, invoice_id)
+
+    def charged(self, charge_id: UUID, invoice_id: str = "i1") -> Envelope:
+        """The ledger booked a charge."""
+        state = self._moved(invoice_id)
+        event = ledger.ChargePostedV1(
+            invoice=state,
+            effective_on=state.issued_on,
+            charge_id=str(charge_id),
+            kind="interest",
+            amount_minor=1,
+        )
+        return self._about(event, state.debtor_id, invoice_id)
+
+    def cancelled(self, invoice_id: str = "i1", *, on: date) -> Envelope:
+        """A cancellation."""
+        state = self._moved(invoice_id, open_minor=0, status="cancelled", settled_on=on)
+        event = ledger.InvoiceCancelledV1(invoice=state, effective_on=on)
+        return self._about(event, state.debtor_id, invoice_id)
+
+    def _moved(self, invoice_id: str, **changes: Any) -> ledger.InvoiceState:
+        before = self.invoices[invoice_id]
+        state = before.model_copy(update={**changes, "version": before.version + 1})
+        self.invoices[invoice_id] = state
+        return state
+
+    def _about(self, payload: Payload, debtor_id: str, subject: str) -> Envelope:
+        return self._envelope(payload, account_key(self.tenant, debtor_id), subject)
+
+    def _envelope(self, payload: Payload, key: str, subject: str) -> Envelope:
+        self._sequences[payload.topic, key] += 1
+        return Envelope(
+            type=type(payload).__name__,
+            source="invoice-ingest",
+            subject=subject,
+            tenant=self.tenant,
+            key=key,
+            sequence=self._sequences[payload.topic, key],
+            data=payload.model_dump(mode="json"),
+        )
+
+
+class FakeFeed:
+    """The feeds of ledger and notifier, as far as a consumer can tell: heads and replay."""
+
+    def __init__(self) -> None:
+        self.events: defaultdict[tuple[str, str], list[Envelope]] = defaultdict(list)
+
+    def add(self, envelope: Envelope) -> None:
+        """Keep an event; its sequence must be the next of its key."""
+        self.events[parse_payload(envelope).topic, envelope.key].append(envelope)
+
+    def next_sequence(self, envelope: Envelope) -> int:
+        """The sequence that an event of this topic and key must have."""
+        return len(self.events[parse_payload(envelope).topic, envelope.key]) + 1
+
+    def clients(self) -> dict[str, FeedClient]:
+        """A feed client per topic."""
+        http = httpx.AsyncClient(transport=httpx.MockTransport(self._answer))
+        return {topic: FeedClient("http://feed.test", "token", http) for topic in FEED_TOPICS}
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        asked = json.loads(request.content)
+        if request.url.path.endswith("/heads"):
+            return httpx.Response(200, json=self._heads(asked))
+        found = [
+            envelope
+            for key, after in sorted(asked["after"].items())
+            for envelope in self.events[asked["topic"], key]
+            if envelope.sequence > after
+        ]
+        events = b",".join(envelope.to_bytes() for envelope in found)
+        return httpx.Response(200, content=b'{"events":[' + events + b'],"more":false}')
+
+    def _heads(self, asked: dict[str, Any]) -> dict[str, Any]:
+        heads = {
+            key: len(events)
+            for (topic, key), events in self.events.items()
+            if topic == asked["topic"]
+            and events
+            and (asked["keys"] is None or key in asked["keys"])
+            and asked["tenant"] in (None, events[0].tenant)
+        }
+        return {"heads": heads, "txid": 1, "next_key": None}
