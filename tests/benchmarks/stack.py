@@ -141,16 +141,22 @@ class Stack:
 
     async def until_sql(self, query: str, *arguments: object) -> None:
         """Wait until a query answers true."""
-        await until(lambda: self.sql.fetchval(query, *arguments), lambda: query)
+        await until(lambda: self.sql.fetchval(query, *arguments), lambda: self._trouble(query))
 
     def _run(self, key: str, command: list[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
         log = self._state.folder / f"{key}.log"
         self._children[key] = child.start(command, log=log, env=env)
         return self._children[key]
 
-    def _trouble(self, key: str) -> str:
-        log = (self._state.folder / f"{key}.log").read_text(errors="replace")
-        return f"{key} is not ready:\n{log[-4000:]}"
+    def _trouble(self, waited_for: str) -> str:
+        """What was waited for, and the last words of everything that runs."""
+        ends = [
+            f"{key}: {log.read_text(errors='replace')[-2000:]}"
+            for key, process in self._children.items()
+            if (log := self._state.folder / f"{key}.log").exists()
+            and (process.poll() is None or process.returncode != 0)
+        ]
+        return "\n".join([waited_for, *ends])
 
 
 async def until(probe: Callable[[], Awaitable[Any]], trouble: Callable[[], str] = str) -> None:

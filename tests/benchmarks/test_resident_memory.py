@@ -64,7 +64,7 @@ def bare_mib() -> float:
     """Resident memory of Python with the libraries that every service stands on."""
     held = [
         int(subprocess.run([sys.executable, "-c", BARE], capture_output=True, check=True).stdout)
-        for _ in range(3)
+        for _ in range(scaled(3))
     ]
     return median(held) / MIB
 

@@ -33,7 +33,7 @@ class Stack:
     def start(self) -> None:
         with self.output.open("ab") as out:
             self._launcher = subprocess.Popen(
-                [*self._command(), "up", "--data", str(self.folder), "--no-demo"],
+                [*self._command(), "up", "--data", str(self.folder), "--no-demo", *self._broker()],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -145,6 +145,12 @@ class Stack:
             json.loads(letter.with_suffix(".json").read_text())
             for letter in sorted(folder.rglob("*.pdf"))
         ]
+
+    @staticmethod
+    def _broker() -> list[str]:
+        """The real broker that DUNNING_TEST_KAFKA names, or the embedded one."""
+        real = os.environ.get("DUNNING_TEST_KAFKA")
+        return ["--kafka", real] if real else []
 
     @staticmethod
     def _command() -> list[str]:

@@ -315,6 +315,32 @@ async def test_two_replicas_share_the_work_and_apply_nothing_twice(world: World)
         assert await world.applied(f"acme:d{key}") == list(range(1, 22))
 
 
+async def test_a_replica_that_joins_takes_over_a_share_of_the_reading(
+    memory_world: World,
+) -> None:
+    """The feed is cut, so that only reading the broker can bring events."""
+    first, second = CollectorRegistry(), CollectorRegistry()
+    memory_world.feed_down = True
+    memory_world.start(memory_world.relay().run)
+    memory_world.start(memory_world.consumer(registry=first).run)
+    await memory_world.write(*(cash(f"d{key}", 1) for key in range(30)))
+    await memory_world.until_applied(30)
+
+    memory_world.start(memory_world.consumer(registry=second).run)
+    written = 30
+    while not metric(second, "events_consumed_total", topic=TOPIC):
+        await memory_world.write(*(cash(f"d{key}", written) for key in range(30)))
+        written += 30
+        await memory_world.until_applied(written)
+
+    before = metric(first, "events_consumed_total", topic=TOPIC)
+    await memory_world.write(*(cash(f"d{key}", written) for key in range(30)))
+    await memory_world.until_applied(written + 30)
+    assert metric(first, "events_consumed_total", topic=TOPIC) > before
+    for key in range(30):
+        assert await memory_world.applied(f"acme:d{key}") == list(range(1, written // 30 + 2))
+
+
 async def test_two_replicas_that_get_the_same_events_apply_them_once(
     memory_world: World,
 ) -> None:

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from dunning_common.auth import ANY_TENANT
 from dunning_common.bus import Record
@@ -201,3 +202,30 @@ def test_a_wrong_master_key_is_refused_with_a_remedy(tmp_path: Path, content: st
         read_master_key(file)
     with pytest.raises(MasterKeyError, match="make-master-key"):
         read_master_key(tmp_path / "none")
+
+
+async def test_a_database_that_does_not_answer_is_503_with_a_time_to_come_back(
+    databases: Databases, tokens: Tokens, tmp_path: Path
+) -> None:
+    good = await settings_for(databases, tokens, tmp_path)
+    nowhere = SecretStr("postgresql+asyncpg://nobody:x@127.0.0.1:9/nothing")
+    settings = good.model_copy(update={"api_database_url": nowhere, "worker_database_url": nowhere})
+    service = await build(settings, bus=MemoryBus())
+    client = httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=service.app),
+        base_url="http://ledger",
+        headers={"authorization": f"Bearer {tokens.make('acme')}"},
+    )
+
+    answers = [
+        await client.put("/v1/invoices/i1", json=INVOICE),
+        await client.post("/v1/bulk/debtors", json=[DEBTOR | {"debtor_id": "d1"}]),
+        await client.get("/v1/invoices"),
+    ]
+
+    assert [a.status_code for a in answers] == [503, 503, 503]
+    assert all(a.headers["retry-after"] for a in answers)
+    assert (await client.get("/health/ready")).status_code == 503
+    assert (await client.get("/health/live")).status_code == 200
+    await client.aclose()
+    await service.close()

@@ -80,9 +80,10 @@ class Platform:
         self._state = state
         self._broker_memory_bytes_max = broker_memory_bytes_max
         self.logs = state.private("logs")
+        self.postgres = EmbeddedPostgres(state.postgres_folder(), port=ports["postgres"])
         self.broker = None if kafka else EmbeddedBroker(self.logs, port=ports["kafka"])
         self.place = environment.Place(
-            ports=ports,
+            ports={**ports, "postgres": self.postgres.port},  # which may have had to give way
             database_password=state.secret("database-password"),
             token_keys_file=state.token_keys_file,
             master_key_file=state.master_key_file,
@@ -92,7 +93,6 @@ class Platform:
             kafka=self.broker.bootstrap if self.broker else kafka,
             log_level=log_level,
         )
-        self.postgres = EmbeddedPostgres(state.postgres_folder(), port=ports["postgres"])
         self.catcher = PythonProcess(
             "standalone.catcher", self.logs / "catcher.log", self._catcher_env(), 3.0
         )

@@ -10,17 +10,17 @@ import asyncio
 import signal
 import sys
 
+import structlog
+import uvloop
+
 import dunning_engine.bootstrap
+import dunning_engine.settings
 import invoice_ingest.bootstrap
 import invoice_ingest.settings
 import kpi.bootstrap
 import kpi.settings
 import notifier.bootstrap
 import notifier.settings
-import structlog
-import uvloop
-
-import dunning_engine.settings
 from dunning_common.kafka import KafkaBus
 from dunning_common.service import EXIT_RESTART_ME, Service, serve
 from dunning_common.telemetry import configure_logging, configure_tracing

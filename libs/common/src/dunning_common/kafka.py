@@ -17,6 +17,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import MessageSizeTooLargeError, TopicAlreadyExistsError, for_code
+from aiokafka.partitioner import murmur2
 
 from dunning_common.bus import BusError, Publisher, Received, Record, Subscription
 
@@ -59,7 +60,7 @@ class KafkaBus:
             enable_idempotence=False,
             request_timeout_ms=self._request_timeout_ms,
             max_batch_size=_BATCH_BYTES,
-            max_request_size=MAX_RECORD_BYTES,
+            max_request_size=MAX_RECORD_BYTES + _BATCH_BYTES,
         )
         await _start(producer, self._deadline_s)
         return KafkaPublisher(producer, deadline_s=self._deadline_s)
@@ -144,21 +145,44 @@ class KafkaPublisher:
         await _deadline(self._send(topic, records), self._deadline_s, "publish")
 
     async def _send(self, topic: str, records: Sequence[Record]) -> None:
-        waiting = []
+        numbers = sorted(await self._producer.partitions_for(topic))
+        shares: dict[int, list[tuple[bytes, bytes]]] = {}
         for record in records:
-            try:
-                waiting.append(
-                    await self._producer.send(topic, record.value, key=record.key.encode())
-                )
-            except MessageSizeTooLargeError:
-                log.warning("record_too_large", topic=topic, bytes=len(record.value))
-        for outcome in await asyncio.gather(*waiting, return_exceptions=True):
-            if isinstance(outcome, MessageSizeTooLargeError):
-                log.warning("record_too_large", topic=topic)
-            elif isinstance(outcome, BaseException):
+            key = record.key.encode()
+            number = numbers[(murmur2(key) & 0x7FFFFFFF) % len(numbers)]  # as every Kafka client
+            shares.setdefault(number, []).append((key, record.value))
+        outcomes = await asyncio.gather(
+            *(self._send_share(topic, number, share) for number, share in shares.items()),
+            return_exceptions=True,  # none may still be at work when the caller tries again
+        )
+        for outcome in outcomes:
+            if outcome is not None:
                 raise outcome
-            else:
-                self._check_offset(outcome)
+
+    async def _send_share(
+        self, topic: str, number: int, share: Sequence[tuple[bytes, bytes]]
+    ) -> None:
+        """Write records into one partition, batch after batch."""
+        batch = self._producer.create_batch()
+        for key, value in share:
+            if len(value) > MAX_RECORD_BYTES:
+                log.warning("record_too_large", topic=topic, bytes=len(value))
+            elif batch.append(timestamp=None, key=key, value=value) is None:
+                await self._send_batch(topic, number, batch)
+                batch = self._producer.create_batch()
+                batch.append(timestamp=None, key=key, value=value)
+        if batch.record_count():
+            await self._send_batch(topic, number, batch)
+
+    async def _send_batch(self, topic: str, number: int, batch: Any) -> None:
+        try:
+            written = await (await self._producer.send_batch(batch, topic, partition=number))
+        except MessageSizeTooLargeError:
+            if batch.record_count() > 1:
+                raise
+            log.warning("record_too_large", topic=topic, bytes=batch.size())
+        else:
+            self._check_offset(written)
 
     def _check_offset(self, written: Any) -> None:
         """A broker that came back empty begins anew at 0, perhaps even without the topic."""

@@ -30,7 +30,7 @@ class Seeding:
         self._state = state
         self._target = target
         self._clock = clock or SystemClock()
-        self._progress = (0.0, "")
+        self._progress = (0.0, "what was before")
 
     def progress(self) -> tuple[float, str]:
         """How far it is, 0 to 1, and the day that is being played."""

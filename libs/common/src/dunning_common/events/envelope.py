@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from dunning_common.ids import new_id
@@ -54,13 +53,13 @@ class Envelope(BaseModel):
 
     def to_bytes(self) -> bytes:
         """The bytes on the wire: JSON, UTF-8."""
-        return orjson.dumps(self.model_dump(mode="json"))
+        return self.model_dump_json().encode()
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Envelope:
         """Parse the bytes of the wire.
 
         Raises:
-            ValueError: not an envelope (`pydantic.ValidationError` or a JSON error).
+            ValueError: not an envelope (a `pydantic.ValidationError`).
         """
-        return cls.model_validate(orjson.loads(raw))
+        return cls.model_validate_json(raw)

@@ -109,7 +109,11 @@ def _endpoint(desk: Desk, kind: Kind[Any, Any]) -> Callable[..., Awaitable[Respo
     async def take(
         request: Request, tenant: Annotated[str, Depends(tenant_with("ledger:write"))]
     ) -> Response:
-        """Take the good items, say what is wrong with the others; in order, one result each."""
+        """Take the good items, say what is wrong with the others; in order, one result each.
+
+        The same key twice in a request is handled in order, as in two requests. A broken line is an
+        invalid item; a body that is not UTF-8 is refused as a whole.
+        """
         body = await spool(request)
         results: list[Result] = []
         touched: set[str] = set()

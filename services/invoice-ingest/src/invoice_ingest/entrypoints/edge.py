@@ -195,8 +195,9 @@ def install(app: FastAPI) -> None:
         return ProblemError(
             503,
             "unavailable",
-            "The database does not answer; nothing of this request was stored.",
-            detail="Send it again: everything here may be sent twice.",
+            "The database does not answer.",
+            detail="Send it again: everything here may be sent twice, and what was stored of a "
+            "bulk request is then answered as unchanged.",
             headers={"Retry-After": "2"},
         ).response()
 
