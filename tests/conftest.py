@@ -139,7 +139,7 @@ async def databases(_databases: Databases) -> AsyncIterator[Databases]:
     await _databases.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real files beside the project; the test skips where it is absent."""
     if not SHARED.is_dir():

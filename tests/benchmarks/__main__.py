@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks`: all benchmarks at full scale; JSON lines on stdout, all else on stderr.
+"""`python -m tests.benchmarks`: all benchmarks at full scale; JSON lines on stdout, the rest on stderr.
 
 Arguments are pytest's: `-k sweep` for one of them.
 """
@@ -21,6 +21,7 @@ class Printer:
         self._out = out
 
     def pytest_configure(self, config: pytest.Config) -> None:
+        """Keep it where the fixture `record` looks."""
         config.stash[OUT] = self._out
 
 

@@ -16,7 +16,7 @@ SMOKE = 0.01
 """The scale when nobody asks for another: a second or two each, figures without meaning."""
 
 OUT = pytest.StashKey[TextIO]()
-"""Where the lines go when the benchmarks are run for their figures (`python -m tests.benchmarks`)."""
+"""Where the lines go when figures are wanted (`python -m tests.benchmarks`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

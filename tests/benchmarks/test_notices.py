@@ -60,7 +60,8 @@ async def test_notices(stack: Stack, record: Record) -> None:
     await stack.start_sink()
     await stack.start("notifier", **PATIENT)
     await stack.until_sql(
-        "SELECT (SELECT count(*) FROM notifier.contact) = $1 AND EXISTS (SELECT FROM notifier.tenant)",
+        "SELECT (SELECT count(*) FROM notifier.contact) = $1 "
+        "AND EXISTS (SELECT FROM notifier.tenant)",
         count,
     )
     db = await stack.open(SCHEMA)

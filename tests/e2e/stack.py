@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,27 @@ class Stack:
             found += page
             after = page[-1]["id"]
 
+    def make_tenant(self, tenant: str, *, sandbox_starts_on: date) -> None:
+        """A French sandbox tenant that can send e-mails, texts and letters."""
+        body = {
+            "name": "Example Creditor", "country": "FR", "zone": "Europe/Paris", "language": "fr",
+            "base_currency": "EUR", "email_from": "billing@creditor.example",
+            "sms_from": "+33639980000", "sandbox": True,
+            "sandbox_starts_on": sandbox_starts_on.isoformat(),
+            "legal": {
+                "legal_name": "Example Creditor SAS",
+                "address": {
+                    "lines": ["1 rue"], "postcode": "75001", "city": "PARIS", "country": "FR",
+                },
+            },
+            "bank": {"holder": "Example Creditor SAS", "iban": "FR7630006000011234567890189"},
+        }  # fmt: skip
+        url = f"{self.connection.urls['ingest']}/v1/tenants/{tenant}"
+        httpx.put(url, json=body, headers=self._headers(tenant), timeout=30).raise_for_status()
+
+    def _headers(self, tenant: str) -> dict[str, str]:
+        return {"authorization": f"Bearer {target_of(self.connection, tenant).token()}"}
+
     def text(self, caught_id: int) -> str:
         """The plain text of a caught message."""
         url = f"{self.connection.urls['catcher']}/api/messages/{caught_id}"
@@ -127,7 +149,7 @@ class Stack:
 
     def pages(self, service: str, path: str, tenant: str) -> list[dict[str, Any]]:
         """All items of a paged list of a service."""
-        headers = {"authorization": f"Bearer {target_of(self.connection, tenant).token()}"}
+        headers = self._headers(tenant)
         found: list[dict[str, Any]] = []
         cursor: str | None = ""
         while cursor is not None:

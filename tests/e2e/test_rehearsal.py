@@ -149,20 +149,23 @@ def test_killing_the_services_changes_no_notice(
     assert sum((expected - arrived).values()) <= unknown, "a message is missing and not listed"
 
 
-def test_of_a_dirty_file_bad_rows_are_reported_and_good_ones_are_played(
+def test_of_a_dirty_file_bad_rows_are_reported_and_good_ones_are_taken(
     stack: Stack, shared: Path
 ) -> None:
-    listed = stack.run(
-        "import", str(shared / DIRTY_FILE), "--mapping", str(MAPPING), "--tenant", "nobody",
-        "--dry-run", "--json",
-    )  # fmt: skip
+    stack.make_tenant("dirty", sandbox_starts_on=date(2012, 1, 1))
 
-    assert listed.returncode == 1
-    result = json.loads(listed.stdout)
-    assert result["rows"] == 2_586
-    assert result["taken"] == 2_466
+    imported = stack.run(
+        "import", str(shared / DIRTY_FILE), "--mapping", str(MAPPING), "--tenant", "dirty", "--json"
+    )
+
+    assert imported.returncode == 1, imported.stderr
+    result = json.loads(imported.stdout)
+    assert (result["rows"], result["taken"]) == (2_586, 2_466)
     assert len({bad["line"] for bad in result["bad"]}) == 120
     assert all(bad["reason"] for bad in result["bad"])
+    stored = stack.pages("ingest", "/v1/invoices", "dirty")
+    assert len(stored) == 2_466
+    assert {invoice["status"] for invoice in stored} == {"paid"}
 
 
 def kill_while_it_runs(stack: Stack, command: subprocess.Popen[str], chance: random.Random) -> int:

@@ -8,7 +8,9 @@ from collections.abc import Collection
 import pytest
 
 from dunning_common.bus import Bus, BusError, Received, Record, Subscription
-from dunning_common.kafka import KafkaBus
+from dunning_common.ids import new_id
+from dunning_common.kafka import MAX_RECORD_BYTES, KafkaBus
+from dunning_common.testing.bus import PrefixedBus
 from standalone.embedded.child import free_port
 
 TOPIC = "things.v1"
@@ -177,6 +179,19 @@ async def test_a_closed_subscription_says_so(bus: Bus) -> None:
 
     with pytest.raises(BusError):
         await subscription.fetch(max_records=1, timeout_s=0.1)
+
+
+async def test_a_record_that_no_broker_takes_holds_up_nobody(kafka_bootstrap: str) -> None:
+    """It is left out; consumers see the gap and ask the feed."""
+    bus = PrefixedBus(KafkaBus(kafka_bootstrap), f"t{new_id().hex}")
+    await bus.ensure_topics({TOPIC: False}, partitions=1)
+    huge = "x" * (MAX_RECORD_BYTES + 1)
+
+    await publish(bus, records("before", huge, "after"))
+
+    subscription = await subscribe(bus, partitions=[0])
+    assert values(await drain(subscription, 2)) == ["before", "after"]
+    await subscription.close()
 
 
 async def test_a_broker_that_is_not_there_is_a_bus_error() -> None:

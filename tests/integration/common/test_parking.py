@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 from prometheus_client import CollectorRegistry
+from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -104,6 +105,36 @@ async def test_the_error_is_kept_beside_the_event(memory_world: World) -> None:
     (row,) = await memory_world.query("SELECT * FROM parked_event")
     assert "not_forbidden" in row["error"]
     assert row["tenant"] == "acme"
+
+
+async def test_the_error_that_is_kept_shows_no_values(memory_world: World) -> None:
+    """They may be personal; the event itself is kept anyway."""
+
+    class Person(BaseModel):
+        age: int
+
+    async def careless(connection: AsyncConnection, events: Sequence[Consumed]) -> None:
+        if any(event.envelope.subject == "model" for event in events):
+            Person.model_validate({"age": "hunter2"})
+        raw = await driver(connection)
+        for event in events:
+            await raw.execute(
+                "INSERT INTO balance (tenant, key, amount) VALUES ('acme', 'hunter2', $1)",
+                event.envelope.sequence,
+            )
+            await connection.execute(
+                text("INSERT INTO balance (tenant, key, amount) VALUES ('acme', :key, 1)"),
+                {"key": "hunter2"},
+            )
+
+    await memory_world.write(cash("model", 1), cash("row", 2))
+    await absorb(memory_world, memory_world.consumer(careless))
+
+    rows = await memory_world.query("SELECT error FROM parked_event ORDER BY key")
+    errors = [row["error"] for row in rows]
+    assert "/age: Input should be a valid integer" in errors[0]
+    assert "balance_pkey" in errors[1]
+    assert not any("hunter2" in error for error in errors)
 
 
 async def test_an_event_of_an_unknown_type_is_parked(memory_world: World) -> None:

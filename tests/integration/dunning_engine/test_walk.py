@@ -208,7 +208,7 @@ async def test_the_ledger_is_asked_before_the_first_step_and_before_settling(ben
         await bench.advance("acme", END)
 
     assert await bench.levels() == FRENCH_LADDER
-    asked = (("tenants.v1", "receivables.v1"), "acme", None)
+    asked = (("tenants.v1", "receivables.v1", "contacts.v1"), "acme", None)
     assert bench.asked[0] == asked
     assert bench.asked[-1] == asked
 

@@ -86,7 +86,10 @@ class Launcher:
     def __init__(self, state: State, options: Options, view: View) -> None:
         state.ensure_secrets()
         leftovers.end(state)
-        chosen = ports.choose(state.load("ports.json"), offset=options.port_offset)
+        self._claims = ports.Claims()
+        chosen = ports.choose(
+            state.load("ports.json"), offset=options.port_offset, is_free=self._claims.take
+        )
         state.save("ports.json", chosen)
         self._state = state
         self._options = options

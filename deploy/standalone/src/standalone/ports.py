@@ -1,8 +1,17 @@
-"""Which TCP ports to use: the usual ones, the ones of last time, or the next that are free."""
+"""Which TCP ports to use: the usual ones, the ones of last time, or the next that are free.
+
+Two platforms that start at the same moment must not choose the same ports: between looking and
+listening lie seconds. So a launcher claims its ports for as long as it lives.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO
 
 from standalone.catalog import SERVICES
 from standalone.embedded import child
@@ -50,3 +59,33 @@ def choose(
             raise PortError(f"no free TCP port for {name} from {usual} on")
         chosen[name] = found
     return chosen
+
+
+class Claims:
+    """Ports that this process keeps other launchers of the same user from choosing."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Args: folder of the lock files, which all launchers of the user share."""
+        shared = Path(tempfile.gettempdir()) / f"dunning-ports-{os.getuid()}"
+        self._folder = folder or shared
+        self._held: dict[int, IO[str]] = {}
+
+    def take(self, port: int) -> bool:
+        """Claim a port that is free; False when it is not, or when another launcher has it."""
+        if port in self._held or not child.is_free(port):
+            return False
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        file = (self._folder / str(port)).open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            return False
+        self._held[port] = file
+        return True
+
+    def release(self) -> None:
+        """Let go of all; ending the process does the same."""
+        for file in self._held.values():
+            file.close()
+        self._held.clear()

@@ -86,7 +86,7 @@ class View:
         )
         table.add_row("[bold]API docs[/]", docs)
         table.add_row("[bold]API token[/]", _own_command(f"dunning token --tenant {tenant}{where}"))
-        table.add_row("[bold]Data[/]", connection.data)
+        table.add_row("[bold]Data[/]", "\n".join(_places(connection)))
         table.add_row("[bold]Something wrong?[/]", _own_command(f"dunning doctor{where}"))
         self._console.print()
         self._console.rule("[bold]Dunning is running[/]  [dim]Ctrl-C ends it[/]")
@@ -101,6 +101,13 @@ class View:
         """As the banner, for whoever starts it a second time."""
         self._console.print(f"It already runs (process {connection.pid}).", highlight=False)
         self.banner(connection, login_link=login_link, tenant=tenant)
+
+
+def _places(connection: Connection) -> list[str]:
+    """The data folder, and the database's where the server could not reach it in there."""
+    database = Path(connection.postgres_password_file).parent
+    inside = database.is_relative_to(connection.data)
+    return [connection.data] if inside else [connection.data, f"{database}  [dim]database[/]"]
 
 
 def _is_default(data: str) -> bool:

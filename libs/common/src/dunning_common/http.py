@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 from opentelemetry import propagate, trace
@@ -20,6 +20,9 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dunning_common import problems
 from dunning_common.auth import Verifier
@@ -27,6 +30,7 @@ from dunning_common.problems import ProblemError
 from dunning_common.web import serve_docs
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
+_TOO_LARGE = f"At most {MAX_BODY_BYTES} bytes; send several requests."
 # Only tells OpenAPI (and so the docs page) that tokens exist; `auth.require` does the checking.
 _BEARER = HTTPBearer(auto_error=False, description="A token made by `dunning token`.")
 
@@ -62,7 +66,8 @@ def create_app(
     )
     app.state.verifier = verifier
     problems.install(app)
-    _observe(app, title, registry)
+    app.add_middleware(_Observe, title=title, registry=registry)
+    app.add_middleware(_LimitBody)
     _health(app, ready, frozenset(degraded))
     serve_docs(app)
 
@@ -95,31 +100,71 @@ def _health(app: FastAPI, ready: dict[str, Check], degraded: frozenset[str]) -> 
         )
 
 
-def _observe(app: FastAPI, title: str, registry: CollectorRegistry) -> None:
-    requests = Counter(
-        "dunning_http_requests_total",
-        "Requests by route and status.",
-        ["route", "method", "status"],
-        registry=registry,
-    )
-    seconds = Histogram(
-        "dunning_http_request_seconds", "Time to answer.", ["route"], registry=registry
-    )
-    tracer = trace.get_tracer(title)
+class _LimitBody:
+    """Refuses bodies that are too large, also those that do not say so beforehand."""
 
-    @app.middleware("http")
-    async def observe(
-        request: Request, call_next: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        if int(request.headers.get("content-length") or 0) > MAX_BODY_BYTES:
-            return ProblemError(
-                413, "body-too-large", f"At most {MAX_BODY_BYTES} bytes; send several requests."
-            ).response()
-        context = propagate.extract(dict(request.headers))
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "0")
+        if not announced.isdecimal() or int(announced) > MAX_BODY_BYTES:
+            problem = ProblemError(413, "body-too-large", _TOO_LARGE)
+            await problem.response()(scope, receive, send)
+            return
+        received = 0
+
+        async def counting() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > MAX_BODY_BYTES:
+                raise HTTPException(413, _TOO_LARGE)
+            return message
+
+        await self._app(scope, counting, send)
+
+
+class _Observe:
+    """Counts and times requests by route, inside a span that continues the caller's trace.
+
+    Plain ASGI: Starlette's `@middleware` costs a task and two queues per request.
+    """
+
+    def __init__(self, app: ASGIApp, *, title: str, registry: CollectorRegistry) -> None:
+        self._app = app
+        self._tracer = trace.get_tracer(title)
+        self._requests = Counter(
+            "dunning_http_requests_total",
+            "Requests by route and status.",
+            ["route", "method", "status"],
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "dunning_http_request_seconds", "Time to answer.", ["route"], registry=registry
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500  # unless an answer says otherwise
+
+        async def watching(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
         started = time.perf_counter()
-        with tracer.start_as_current_span(f"{request.method}", context=context):
-            response = await call_next(request)
-        route = getattr(request.scope.get("route"), "path", "unmatched")
-        requests.labels(route, request.method, response.status_code).inc()
-        seconds.labels(route).observe(time.perf_counter() - started)
-        return response
+        caller = propagate.extract(dict(Headers(scope=scope)))
+        try:
+            with self._tracer.start_as_current_span(scope["method"], context=caller):
+                await self._app(scope, receive, watching)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            self._requests.labels(route, scope["method"], status).inc()
+            self._seconds.labels(route).observe(time.perf_counter() - started)

@@ -55,7 +55,7 @@ async def serve(services: Sequence[Service], *, stop: asyncio.Event) -> None:
                 task.cancel()
     finally:
         for service in services:
-            await service.close()
+            await _close(service)
 
 
 class _Server(uvicorn.Server):
@@ -86,7 +86,21 @@ def _server(service: Service) -> _Server:
 
 
 async def _http(server: uvicorn.Server) -> None:
-    await server.serve()
+    try:
+        await server.serve()
+    except asyncio.CancelledError:  # a sibling died; uvicorn itself would leave its sockets open
+        if server.started:
+            server.force_exit = True
+            await server.shutdown()
+        raise
+
+
+async def _close(service: Service) -> None:
+    """Close one service, whatever comes of it: the others must be closed as well."""
+    try:
+        await service.close()
+    except Exception:
+        log.exception("close_failed", service=service.name)
 
 
 async def _loop(service: str, name: str, loop: Loop) -> None:

@@ -19,6 +19,7 @@ from dunning_engine.adapters.pg_signals import CLOCKS, PRODUCTION, Signals, sand
 from dunning_engine.adapters.sql_stores import StoreRoom, Stores
 from dunning_engine.handlers.sweep_accounts import BatchFailedError, Law, sweep_accounts
 from dunning_engine.handlers.walk_clock import (
+    CONTACTS,
     LEDGER,
     LEDGER_SILENT,
     NOTIFIER,
@@ -214,7 +215,7 @@ class ClockWalker:
 
     async def _confirm(self, tenant: str, news: asyncio.Event) -> bool:
         """Have the ledger say that nothing is missing; keeps asking until it answers."""
-        while not await self._catch_up([TENANTS, LEDGER], tenant=tenant):
+        while not await self._catch_up([TENANTS, LEDGER, CONTACTS], tenant=tenant):
             await self._complain(tenant, LEDGER_SILENT)
             await wait_for(news, 1.0)
         return True

@@ -16,7 +16,8 @@ from typing import Protocol
 from dunning_engine.handlers.sweep_accounts import ChangeStore, Law, PolicyShelf, sweep_accounts
 from dunning_engine.records import ClockRow, Dossier, Pending
 
-TENANTS, LEDGER, NOTIFIER = "tenants.v1", "receivables.v1", "notifications.v1"
+TENANTS, LEDGER, CONTACTS = "tenants.v1", "receivables.v1", "contacts.v1"
+NOTIFIER = "notifications.v1"
 INSTANTS_MAX = 32
 """Most instants in one transaction, so that a long walk shows its progress and yields its locks."""
 LEDGER_SILENT = "the ledger's feed does not answer"
