@@ -142,11 +142,6 @@ class Stack:
     def _headers(self, tenant: str) -> dict[str, str]:
         return {"authorization": f"Bearer {target_of(self.connection, tenant).token()}"}
 
-    def text(self, caught_id: int) -> str:
-        """The plain text of a caught message."""
-        url = f"{self.connection.urls['catcher']}/api/messages/{caught_id}"
-        return str(httpx.get(url, timeout=30).json()["text"])
-
     def pages(self, service: str, path: str, tenant: str) -> list[dict[str, Any]]:
         """All items of a paged list of a service."""
         headers = self._headers(tenant)

@@ -77,7 +77,7 @@ def received(stack: Stack, tenant: str, file: Path) -> list[Message]:
     for caught in stack.caught(tenant):
         message_id = caught["message_id"].strip("<>").split("@")[0]
         if caught["via"] == "smtp":
-            entries.append(entry("email", message_id, stack.text(caught["id"])))
+            entries.append(entry("email", message_id, caught["text"]))
         else:
             entries.append(entry("sms", message_id, None))
     letters = stack.letters(tenant)

@@ -32,6 +32,10 @@ _BIGINT_MAX = 2**63 - 1
 _TIMEOUT_S = 20.0
 
 
+Name = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]
+"""A topic, tenant or key; PostgreSQL's text holds no NUL."""
+
+
 class FeedError(RuntimeError):
     """The producer's feed did not answer, or not with what was asked for."""
 
@@ -45,12 +49,12 @@ class HeadsRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    topic: str
-    tenant: str | None = None
-    keys: list[str] | None = Field(default=None, max_length=HEADS_PER_PAGE)
+    topic: Name
+    tenant: Name | None = None
+    keys: list[Name] | None = Field(default=None, max_length=HEADS_PER_PAGE)
     since: int = Field(default=0, ge=0, le=_BIGINT_MAX)
     settled_s: float = Field(default=0.0, ge=0, le=86_400)
-    after_key: str = ""
+    after_key: Name = ""
     limit: int = Field(default=HEADS_PER_PAGE, ge=1, le=HEADS_PER_PAGE)
 
 
@@ -59,8 +63,8 @@ class ReplayRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    topic: str
-    after: dict[str, Annotated[int, Field(ge=0, le=_BIGINT_MAX)]] = Field(max_length=HEADS_PER_PAGE)
+    topic: Name
+    after: dict[Name, Annotated[int, Field(ge=0, le=_BIGINT_MAX)]] = Field(max_length=HEADS_PER_PAGE)
     limit: int = Field(default=EVENTS_PER_PAGE, ge=1, le=EVENTS_PER_PAGE)
 
 
@@ -69,8 +73,8 @@ class RetryRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    topic: str | None = None
-    key: str | None = None
+    topic: Name | None = None
+    key: Name | None = None
 
 
 class DiscardRequest(BaseModel):
@@ -78,8 +82,8 @@ class DiscardRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    topic: str
-    key: str
+    topic: Name
+    key: Name
     sequence: int = Field(ge=1, le=_BIGINT_MAX)
 
 

@@ -27,7 +27,7 @@ _BATCH_BYTES = 512 * 1024
 # How long the broker may hold a fetch that finds nothing. Kafka answers the moment something
 # arrives; the embedded broker looks again only after about half of it. So: short while busy, long
 # when idle.
-_BUSY_WAIT_MS = 15
+_BUSY_WAIT_MS = 40
 _IDLE_WAIT_MS = 200
 _IDLE_AFTER_S = 3.0
 

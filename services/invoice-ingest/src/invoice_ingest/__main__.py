@@ -6,37 +6,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
 from pathlib import Path
 
-import structlog
-import uvloop
-
 from dunning_common.kafka import KafkaBus
-from dunning_common.service import EXIT_RESTART_ME, serve
-from dunning_common.telemetry import configure_logging, configure_tracing
+from dunning_common.process import run_services
+from dunning_common.service import Service
 from invoice_ingest.adapters.master_key import make_master_key
 from invoice_ingest.bootstrap import build
 from invoice_ingest.settings import Settings
-
-log = structlog.get_logger()
-
-
-async def run(settings: Settings) -> int:
-    """Serve until a signal asks to stop; the exit status."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    service = await build(settings, bus=KafkaBus(settings.kafka_bootstrap))
-    status = 0
-    try:
-        await serve([service], stop=stop)
-    except* Exception:
-        log.exception("service_died")
-        status = EXIT_RESTART_ME
-    return status
 
 
 def main(arguments: list[str]) -> int:
@@ -46,13 +24,20 @@ def main(arguments: list[str]) -> int:
             make_master_key(Path(file))
             return 0
         case []:
-            settings = Settings()
-            configure_logging(json=settings.log_json, level=settings.log_level)
-            configure_tracing()
-            return uvloop.run(run(settings))
+            return serve()
         case _:
             sys.stderr.write(f"{__doc__}\n")
             return 2
+
+
+def serve() -> int:
+    """Serve until a signal ends it; the exit status."""
+    settings = Settings()
+
+    async def service() -> list[Service]:
+        return [await build(settings, bus=KafkaBus(settings.kafka_bootstrap))]
+
+    return run_services(settings, service)
 
 
 if __name__ == "__main__":

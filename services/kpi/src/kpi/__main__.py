@@ -1,33 +1,25 @@
-"""`python -m kpi`: the service on its own, as in a container."""
+"""`python -m kpi`: serves, from environment settings, until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
-import asyncio
-import signal
+import sys
 
 from dunning_common.kafka import KafkaBus
-from dunning_common.service import serve
-from dunning_common.telemetry import configure_logging, configure_tracing
+from dunning_common.process import run_services
+from dunning_common.service import Service
 from kpi.bootstrap import build
 from kpi.settings import Settings
 
 
-def main() -> None:
-    """Run until SIGTERM or SIGINT."""
+def main() -> int:
+    """The process's exit status: 70 asks the supervisor for a restart."""
     settings = Settings()
-    configure_logging(json=settings.log_json, level=settings.log_level)
-    configure_tracing()
-    asyncio.run(_run(settings))
 
+    async def service() -> list[Service]:
+        return [await build(settings, bus=KafkaBus(settings.kafka_bootstrap))]
 
-async def _run(settings: Settings) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    service = await build(settings, bus=KafkaBus(settings.kafka_bootstrap))
-    await serve([service], stop=stop)
+    return run_services(settings, service)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
