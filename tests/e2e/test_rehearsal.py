@@ -172,7 +172,7 @@ def kill_while_it_runs(stack: Stack, command: subprocess.Popen[str], chance: ran
     """Kill the services at random moments until that was done KILLS times or the command ended."""
     kills = 0
     while kills < KILLS and command.poll() is None:
-        time.sleep(chance.uniform(0.5, 6.0))
+        time.sleep(chance.uniform(0.2, 5.0))
         if command.poll() is None and stack.kill_services():
             kills += 1
             stack.await_ready()

@@ -6,13 +6,17 @@ import asyncio
 import threading
 from collections.abc import Sequence
 
+from opentelemetry import trace
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dunning_common import outbox
 from dunning_common.bus import Record
 from dunning_common.consumer import Consumed
+from dunning_common.events.envelope import Envelope
 from dunning_common.failures import RetryLaterError
+from dunning_common.telemetry import configure_tracing
 from dunning_common.testing.bus import MemoryBus
 from tests.conftest import Databases
 from tests.integration.common.test_relay import cut_connections
@@ -359,6 +363,23 @@ async def test_two_replicas_that_get_the_same_events_apply_them_once(
     assert await memory_world.query("SELECT * FROM parked_event") == []
     for key in range(4):
         assert await memory_world.applied(f"acme:d{key}") == list(range(1, 11))
+
+
+async def test_what_a_handler_writes_belongs_to_the_trace_of_what_it_read(
+    memory_world: World,
+) -> None:
+    configure_tracing()
+
+    async def answer(connection: AsyncConnection, events: Sequence[Consumed]) -> None:
+        await outbox.append(connection, [cash("answer", 1)], source="reader")
+
+    with trace.get_tracer("test").start_as_current_span("request") as span:
+        await memory_world.write(cash("d1", 1))
+    assert await memory_world.consumer(answer).catch_up([TOPIC])
+
+    (row,) = await memory_world.query("SELECT envelope FROM outbox")
+    traceparent = Envelope.from_bytes(row["envelope"]).traceparent or ""
+    assert traceparent.split("-")[1] == f"{span.get_span_context().trace_id:032x}"
 
 
 async def test_a_handler_that_hangs_ends_the_process(memory_world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -320,7 +321,8 @@ class TestOverHttp:
     async def test_a_cursor_of_somebody_else_is_refused(self, memory_world: World) -> None:
         client = await self.client(memory_world, memory_world.consumer())
 
-        for cursor in ("zz", "5b5d", "00", "7b7d"):
+        nonsense = [[], {}, [1, 2, 3], ["t", "k", 10**18 * 99], ["t", "\0", 1], ["t", "k", -1]]
+        for cursor in ("zz", "00", *(json.dumps(value).encode().hex() for value in nonsense)):
             answer = await client.get("/internal/parked", params={"cursor": cursor})
             assert answer.status_code == 400, cursor
 
@@ -365,8 +367,19 @@ class TestOverHttp:
             ("feed/replay", {"topic": TOPIC, "after": []}),
             ("parked/discard", {"topic": TOPIC, "key": "k", "sequence": 0}),
             ("parked/retry", {"unknown": 1}),
+            ("parked/retry", {"key": "\0"}),
+            ("feed/heads", {"topic": "\0"}),
+            ("feed/heads", {"topic": TOPIC, "keys": ["a\0"]}),
+            ("feed/replay", {"topic": TOPIC, "after": {"a\0": 1}}),
         ]  # fmt: skip
 
         for path, body in nonsense:
             answer = await client.post(f"/internal/{path}", json=body)
             assert answer.status_code == 422, (path, body)
+        for place in ("nonsense", "1", ":", "-1:k", "99999999999999999999:k", "x:k"):
+            answer = await client.post(
+                "/internal/feed/heads", json={"topic": TOPIC, "after_key": place}
+            )
+            assert answer.status_code == 400, place
+        answer = await client.get("/internal/parked", params={"key": "a\0"})
+        assert answer.status_code == 422

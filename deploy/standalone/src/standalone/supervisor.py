@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 BACKOFF_FIRST_S = 0.5
-BACKOFF_MAX_S = 30.0
-HEALTHY_AFTER_S = 8.0
+BACKOFF_MAX_S = 10.0
+HEALTHY_AFTER_S = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import asyncpg
 import httpx
@@ -19,11 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from dunning_common import parking
 from dunning_common.auth import require
 from dunning_common.db import Database, driver
+from dunning_common.inbox import Retried
 from dunning_common.parking import ParkedRow
 from dunning_common.problems import ProblemError
-
-if TYPE_CHECKING:
-    from dunning_common.consumer import Consumer
 
 HEADS_PER_PAGE = 5_000
 EVENTS_PER_PAGE = 2_000
@@ -32,7 +30,7 @@ _BIGINT_MAX = 2**63 - 1
 _TIMEOUT_S = 20.0
 
 
-Name = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]
+Name = Annotated[str, Field(max_length=1_000, pattern=r"^[^\x00]*$")]
 """A topic, tenant or key; PostgreSQL's text holds no NUL."""
 
 
@@ -64,7 +62,9 @@ class ReplayRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     topic: Name
-    after: dict[Name, Annotated[int, Field(ge=0, le=_BIGINT_MAX)]] = Field(max_length=HEADS_PER_PAGE)
+    after: dict[Name, Annotated[int, Field(ge=0, le=_BIGINT_MAX)]] = Field(
+        max_length=HEADS_PER_PAGE
+    )
     limit: int = Field(default=EVENTS_PER_PAGE, ge=1, le=EVENTS_PER_PAGE)
 
 
@@ -150,7 +150,19 @@ LIMIT $4
 """
 
 
-def feed_router(db: Database, consumer: Consumer | None = None) -> APIRouter:
+class Retrier(Protocol):
+    """Who can apply parked events after all: the service's consumer."""
+
+    async def retry_parked(self, *, topic: str | None = None, key: str | None = None) -> Retried:
+        """Try parked events again."""
+        ...
+
+    async def discard_parked(self, *, topic: str, key: str, sequence: int) -> bool:
+        """Drop one for good and try those behind it; False when it is not parked."""
+        ...
+
+
+def feed_router(db: Database, consumer: Retrier | None = None) -> APIRouter:
     """The routes under `/internal/feed` and `/internal/parked`, for tokens with scope `internal`.
 
     Args:
@@ -182,7 +194,7 @@ def _feed_routes(router: APIRouter, db: Database) -> None:
 def _parked_routes(router: APIRouter, db: Database) -> None:
     @router.get("/parked")
     async def parked(
-        topic: str | None = None, key: str | None = None, cursor: str = "", limit: int = 100
+        topic: Name | None = None, key: Name | None = None, cursor: str = "", limit: int = 100
     ) -> dict[str, Any]:
         """Events that could not be applied, and those that wait behind them."""
         limit = max(1, min(limit, _PARKED_PER_PAGE))
@@ -200,7 +212,7 @@ def _parked_routes(router: APIRouter, db: Database) -> None:
         }
 
 
-def _retry_routes(router: APIRouter, consumer: Consumer) -> None:
+def _retry_routes(router: APIRouter, consumer: Retrier) -> None:
     @router.post("/parked/retry")
     async def retry(request: RetryRequest) -> dict[str, int]:
         """Try parked events again, in order."""
@@ -226,12 +238,13 @@ def _from_cursor(cursor: str) -> tuple[str, str, int]:
         return "", "", 0
     try:
         topic, key, sequence = orjson.loads(bytes.fromhex(cursor))
-        return str(topic), str(key), int(sequence)
+        place = DiscardRequest(topic=topic, key=key, sequence=sequence)
     except (ValueError, TypeError):
         raise ProblemError(
             400, "invalid-cursor", "The cursor is not one of ours.",
             detail="Send next_cursor of the page before, unchanged.",
         ) from None  # fmt: skip
+    return place.topic, place.key, place.sequence
 
 
 async def _heads(db: Database, request: HeadsRequest) -> dict[str, Any]:

@@ -10,10 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import islice
 
 import prometheus_client
 import structlog
+from opentelemetry import propagate, trace
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -32,6 +35,7 @@ _CHECK_CONSTRAINTS = (
     text("SET CONSTRAINTS ALL IMMEDIATE"),
     text("SET CONSTRAINTS ALL DEFERRED"),
 )
+_LINKS_MAX = 64
 _RETRY_STREAMS = 100
 _RETRY_EVENTS_PER_STREAM = 50
 
@@ -134,8 +138,6 @@ class Inbox:
                 log.warning("batch_failed_isolating", error=parking.describe(error))
                 planned, failed = await self._absorb(events, isolate=True)
         self._count(planned, failed)
-        if failed or planned.park:
-            await self.measure_parked()
         return dict(planned.gaps)
 
     async def retry(self, *, topic: str | None = None, key: str | None = None) -> Retried:
@@ -180,6 +182,7 @@ class Inbox:
             raw = await driver(connection)
             tenants = {event.stream: event.envelope.tenant for event in events}
             known = await positions.lock(raw, tenants)
+            # A statement of its own: its snapshot must be younger than the locks.
             parked = await parking.streams_parked(raw, list(tenants))
             planned = plan(events, positions=known, parked=parked)
             failed: list[Failed] = []
@@ -193,14 +196,15 @@ class Inbox:
                 + [_to_park(event, None) for event in planned.park],
             )
             await positions.advance(raw, planned.positions)
+            if failed or planned.park:
+                self._parked.set(await parking.count(raw))
         return planned, failed
 
     async def _apply_all(self, connection: AsyncConnection, events: Sequence[Incoming]) -> None:
         if events:
-            await self._apply(
-                connection,
-                [Consumed(event.envelope, parse_payload(event.envelope)) for event in events],
-            )
+            consumed = [Consumed(event.envelope, parse_payload(event.envelope)) for event in events]
+            with _span(consumed):
+                await self._apply(connection, consumed)
 
     async def _apply_isolated(
         self, connection: AsyncConnection, events: Sequence[Incoming]
@@ -280,6 +284,18 @@ class Inbox:
         if planned.apply:
             written = planned.apply[0].envelope.time
             self._hop.observe(max(0.0, (self._clock.now() - written).total_seconds()))
+
+
+def _span(events: Sequence[Consumed]) -> AbstractContextManager[trace.Span]:
+    """A span that goes on from the writers' traces: child of a single one, linked to several."""
+    parents = {event.envelope.traceparent for event in events if event.envelope.traceparent}
+    callers = [propagate.extract({"traceparent": parent}) for parent in islice(parents, _LINKS_MAX)]
+    return trace.get_tracer(__name__).start_as_current_span(
+        "apply events",
+        context=callers[0] if len(callers) == 1 else None,
+        links=[trace.Link(trace.get_current_span(caller).get_span_context()) for caller in callers],
+        attributes={"events": len(events)},
+    )
 
 
 def _to_park(event: Incoming, error: BaseException | None) -> ParkedEvent:
