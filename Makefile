@@ -54,13 +54,13 @@ format: $(DEV) ## Put the code into its format
 	@"$(PY)" -m ruff check --fix-only -q .
 
 test: $(DEV) ## All tests that need nothing but the wheels
-	@"$(PY)" -m pytest -n 2 --dist loadgroup -m "not benchmark" tests $(PYTEST_ARGS)
+	@"$(PY)" -m pytest -n 2 --dist loadgroup -m "not benchmark and not slow" tests $(PYTEST_ARGS)
 
 test-kafka: $(DEV) ## Integration and end-to-end tests again, on Apache Kafka (needs Java 17 and Maven)
 	@"$(PY)" -m standalone.embedded.kafka run -- \
-		"$(PY)" -m pytest -m "not benchmark" tests/integration tests/e2e $(PYTEST_ARGS)
+		"$(PY)" -m pytest -m "not benchmark and not slow" tests/integration tests/e2e $(PYTEST_ARGS)
 
-e2e: $(DEV) ## End-to-end tests only
+e2e: $(DEV) ## End-to-end tests only, with the slow ones
 	@"$(PY)" -m pytest -m "not benchmark" tests/e2e $(PYTEST_ARGS)
 
 bench: ## Measure, each figure beside its limit, as JSON lines (docs/performance.md)
