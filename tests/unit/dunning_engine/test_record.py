@@ -25,8 +25,8 @@ from tests.unit.dunning_engine.builders import (
 )
 
 
-def formal_notice_record(rates=RATES):
-    found = case()
+def formal_notice_record(rates=RATES, **facts):
+    found = case(**facts)
     for level_no, code in enumerate(["courtesy", "first_reminder", "second_reminder"], start=1):
         found = found.completed(level_no, code, date(2026, 5, 21))
     debtor = account(holds=(hold(invoice_id="other"),))
@@ -48,6 +48,13 @@ def test_a_record_of_a_missing_rate_recomputes_too():
 
     assert recompute(record) == record
     assert recorded_verdict(record, "i1").reason == "missing_rate"
+
+
+def test_a_record_of_interest_that_amounts_to_nothing_recomputes_too():
+    record = formal_notice_record(open_minor=1, compensation_charged=True)
+
+    assert json.loads(record)["outcome"]["notice"] is not None
+    assert recompute(record) == record
 
 
 def test_a_record_is_canonical_json_without_floats():

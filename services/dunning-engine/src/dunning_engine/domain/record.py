@@ -27,6 +27,7 @@ from dunning_engine.domain.schedule import Calendar, local_date
 from dunning_engine.domain.verdict import Step, Verdict
 
 FORMAT = 1
+_INTEREST_STEPS = frozenset({"interest", "no_interest"})
 
 
 class RecordError(ValueError):
@@ -159,9 +160,12 @@ def _inputs(record: bytes) -> dict[str, Any]:
 
 
 def _looked_at_rates(decision: Decision) -> bool:
-    """Did the decision look into the rates at all?"""
-    charged = decision.notice and any(item.charges for item in decision.notice.items)
-    return bool(charged) or any(verdict.reason == "missing_rate" for verdict in decision.verdicts)
+    """Did the decision look into the rates at all, even to find that nothing is owed?"""
+    return any(
+        verdict.reason == "missing_rate"
+        or _INTEREST_STEPS & {taken.code for taken in verdict.trace}
+        for verdict in decision.verdicts
+    )
 
 
 def _rates_used(
