@@ -43,8 +43,18 @@ class LaunchError(RuntimeError):
     """The platform did not start; the message says why and where to look."""
 
 
-class _StopRequestedError(BaseException):
-    """SIGINT, SIGTERM or SIGHUP came: not an error, and nobody may swallow it."""
+class _StopRequestedError(KeyboardInterrupt):
+    """SIGINT, SIGTERM or SIGHUP came: not an error, and nobody may swallow it.
+
+    A KeyboardInterrupt, because that is what event loops let through from inside a callback.
+    """
+
+
+@dataclass(slots=True)
+class _Stop:
+    """Whether a signal asked to stop."""
+
+    requested: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +80,15 @@ def up(options: Options, view: View) -> int:
     except AlreadyRunningError:
         _show_running(options.folder, view)
         return 0
+    stop = _Stop()
     try:
-        with _stopping_on_signals():
+        with _stopping_on_signals(stop):
             Launcher(state, options, view).run()
     except _StopRequestedError:
         pass
+    except Exception:
+        if not stop.requested:  # else it broke because it was interrupted
+            raise
     finally:
         state.close()
     return 0
@@ -267,10 +281,11 @@ def _tail(log: Path) -> str:
 
 
 @contextmanager
-def _stopping_on_signals() -> Iterator[None]:
+def _stopping_on_signals(asked: _Stop) -> Iterator[None]:
     """Ctrl-C, SIGTERM and a closed terminal leave the block in the same orderly way."""
 
     def stop(number: int, _: FrameType | None) -> NoReturn:
+        asked.requested = True
         raise _StopRequestedError(number)
 
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
