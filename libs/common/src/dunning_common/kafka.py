@@ -20,6 +20,7 @@ from aiokafka.errors import MessageSizeTooLargeError, TopicAlreadyExistsError, f
 from aiokafka.partitioner import murmur2
 
 from dunning_common.bus import BusError, Publisher, Received, Record, Subscription
+from dunning_common.waiting import within
 
 MAX_RECORD_BYTES = 8 * 1024 * 1024
 _CLOSE_DEADLINE_S = 3.0
@@ -283,7 +284,7 @@ async def _close(closing: Awaitable[None]) -> None:
 async def _deadline(work: Awaitable[T], seconds: float, what: str) -> T:
     """Await with a deadline of our own; whatever this client raises is a broken client."""
     try:
-        return await asyncio.wait_for(work, seconds)
+        return await within(seconds, work)
     except TimeoutError as error:
         raise BusError(f"{what}: no answer in {seconds:g} s") from error
     except Exception as error:  # its failures have no common base, and all mean the same to us

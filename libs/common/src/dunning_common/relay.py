@@ -26,6 +26,7 @@ from dunning_common.clock import monotonic
 from dunning_common.db import Database
 from dunning_common.events.registry import PARTITIONS, TOPICS
 from dunning_common.failures import is_transient
+from dunning_common.waiting import wait_for_event
 from dunning_common.watchdog import ExitProcess, Watchdog
 
 _CHANNEL = "outbox"
@@ -245,12 +246,9 @@ class Relay:
 
     async def _woken(self) -> bool:
         """Wait for a commit, here or elsewhere; False when it is time to look anyway."""
-        try:
-            await asyncio.wait_for(self._wake.wait(), self._poll_s)
-        except TimeoutError:
-            return False
+        woken = await wait_for_event(self._wake, self._poll_s)
         self._wake.clear()
-        return True
+        return woken
 
     async def _publish(
         self, connection: asyncpg.Connection[Any], rows: Sequence[asyncpg.Record]

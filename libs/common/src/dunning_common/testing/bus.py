@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from dunning_common.bus import Bus, BusError, Publisher, Received, Record, Subscription
+from dunning_common.waiting import wait_for_event
 
 Partition = tuple[str, int]
 
@@ -88,10 +89,7 @@ class MemoryBus:
     async def news(self, timeout_s: float) -> None:
         """Wait for a record, at most so long."""
         self._news.clear()
-        try:
-            await asyncio.wait_for(self._news.wait(), timeout_s)
-        except TimeoutError:
-            return
+        await wait_for_event(self._news, timeout_s)
 
 
 class _MemoryPublisher:
