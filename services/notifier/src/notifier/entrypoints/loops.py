@@ -15,6 +15,7 @@ import asyncpg
 import structlog
 
 from dunning_common.db import Database
+from dunning_common.waiting import wait_for_event
 
 log = structlog.get_logger()
 
@@ -54,8 +55,7 @@ async def turn(
             await asyncio.sleep(_AFTER_TROUBLE_S)
             continue
         if done == 0:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), poll_s)
+            await wait_for_event(wake, poll_s)
 
 
 async def listen(db: Database, wakes: Mapping[str, Sequence[asyncio.Event]]) -> None:
