@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from dunning_common import outbox
 from dunning_common.events.registry import TOPICS
 from dunning_common.feed import HEADS_PER_PAGE, FeedClient
@@ -131,6 +133,22 @@ async def test_heads_leave_out_what_is_not_settled_and_bring_it_later(memory_wor
 
     early = await feed.heads(TOPIC, settled_s=3600)
     later = await feed.heads(TOPIC, since=early.txid)
+
+    assert early.sequences == {}
+    assert later.sequences == {"acme:d1": 1}
+
+
+async def test_what_is_not_settled_comes_later_also_by_a_fraction_of_a_second(
+    memory_world: World,
+) -> None:
+    feed = memory_world.feed()
+    await memory_world.write(cash("d1", 1))
+    move = "UPDATE stream_head SET moved_at = moved_at + $1::interval RETURNING key"
+
+    await memory_world.query(move, timedelta(hours=1), db=memory_world.writer)  # fresh for certain
+    early = await feed.heads(TOPIC, settled_s=0.5)
+    await memory_world.query(move, -timedelta(hours=2), db=memory_world.writer)
+    later = await feed.heads(TOPIC, since=early.txid, settled_s=0.5)
 
     assert early.sequences == {}
     assert later.sequences == {"acme:d1": 1}

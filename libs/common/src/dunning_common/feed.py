@@ -131,10 +131,12 @@ WHERE ($3::text IS NULL OR tenant = $3)
   AND moved_at <= clock_timestamp() - make_interval(secs => $4)
 """
 # Whoever is not finished now, or not settled, has this txid or a greater one: from here next time.
+# Without the cast `$3 > 0` makes the parameter an integer, and asyncpg cuts its fraction off.
 _NEXT_SINCE = """
 SELECT least(pg_snapshot_xmin(pg_current_snapshot()),
     (SELECT min(txid) FROM stream_head WHERE topic = $1 AND txid >= $2::text::xid8
-        AND $3 > 0 AND moved_at > clock_timestamp() - make_interval(secs => $3)))::text
+        AND $3::float8 > 0
+        AND moved_at > clock_timestamp() - make_interval(secs => $3::float8)))::text
 """
 _BEGIN_AGAIN = "SELECT $1::text::xid8 > pg_snapshot_xmax(pg_current_snapshot())"
 # LATERAL: a walk along the index per key, whatever the planner believes about the table.

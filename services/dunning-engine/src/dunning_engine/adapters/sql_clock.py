@@ -64,7 +64,7 @@ WHERE a.tenant = w.tenant AND a.debtor_id = w.debtor_id
 """
 _SILENT = """
 SELECT n.tenant, n.debtor_id FROM notice n JOIN account a USING (tenant, debtor_id)
-WHERE NOT n.settled AND n.heard_at < clock_timestamp() - make_interval(secs => $1 * 60)
+WHERE NOT n.settled AND n.heard_at < clock_timestamp() - make_interval(secs => $1::float8 * 60)
   AND a.time_source = 'real'
 ORDER BY n.heard_at LIMIT 1000
 """
