@@ -5,10 +5,9 @@ Together they keep the promise that no reminder leaves after a payment was ackno
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Collection, Sequence
 
+from dunning_common.waiting import wait_for_event
 from invoice_ingest.domain.permit import PermitAnswer, PermitRequest, answer
 from invoice_ingest.handlers.attempt import attempt
 from invoice_ingest.handlers.ports import Desk
@@ -50,5 +49,4 @@ async def acknowledge(desk: Desk, tenant: str, invoice_ids: Collection[str]) -> 
             rest_s = await desk.permits.live_s(connection, tenant, invoice_ids)
         if rest_s <= 0:
             return
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(ring.wait(), min(rest_s, _LOOK_AGAIN_S))
+        await wait_for_event(ring, min(rest_s, _LOOK_AGAIN_S))
