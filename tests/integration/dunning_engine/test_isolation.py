@@ -65,7 +65,7 @@ async def _fill(bench: Bench, tenant: str) -> None:
         await bench.advance(tenant, date(2026, 6, 1))
     async with bench.rooms.tenant(tenant) as stores:
         await place_hold(
-            stores.holds, tenant=tenant, debtor_id="d1", invoice_id=None, reason="talks",
+            stores.holds, tenant=tenant, debtor_id="d1", reason="talks",
             until=None, placed_by="me",
         )  # fmt: skip
     async with bench.db.worker() as connection:
@@ -74,6 +74,9 @@ async def _fill(bench: Bench, tenant: str) -> None:
             "INSERT INTO stray_notification SELECT $1, gen_random_uuid(), gen_random_uuid(), "
             "'d1', 'NoticeSentV1', ''",
             tenant,
+        )
+        await sql.execute(
+            "INSERT INTO plan_rules (tenant, document, stored_by) VALUES ($1, '{}', 'me')", tenant
         )
         await sql.execute(
             "INSERT INTO charge (tenant, charge_id, invoice_id) VALUES ($1, 'c', 'i1')", tenant

@@ -262,8 +262,8 @@ async def test_a_hold_revokes_what_is_in_flight_and_keeps_the_ladder_still(bench
     await _in_flight(bench)
 
     async with bench.rooms.tenant("acme") as stores:
-        hold = await place_hold(
-            stores.holds, tenant="acme", debtor_id="d1", invoice_id=None, reason="talks",
+        hold, _ = await place_hold(
+            stores.holds, tenant="acme", debtor_id="d1", reason="talks",
             until=None, placed_by="me",
         )  # fmt: skip
     (request,) = await bench.sent(NoticeRequestedV1)
@@ -273,7 +273,10 @@ async def test_a_hold_revokes_what_is_in_flight_and_keeps_the_ladder_still(bench
         await bench.advance("acme", date(2026, 5, 1))
         held = await bench.levels()
         async with bench.rooms.tenant("acme") as stores:
-            await release_hold(stores.holds, tenant="acme", hold_id=hold.hold_id, released_by="me")
+            await release_hold(
+                stores.holds, stores.policies, tenant="acme", hold_id=hold.hold_id,
+                released_by="me",
+            )  # fmt: skip
         await bench.advance("acme", date(2026, 5, 5))
 
     assert [e.type for e in await bench.sent(HoldPlacedV1, NoticeRevokedV1)] == [
@@ -295,7 +298,7 @@ async def test_a_hold_with_an_end_is_released_by_the_clock(bench: Bench) -> None
     async with bench.rooms.tenant("acme") as stores:
         now = await bench.clock("acme")
         await place_hold(
-            stores.holds, tenant="acme", debtor_id="d1", invoice_id="i1", reason="promised",
+            stores.holds, tenant="acme", debtor_id="d1", invoice_ids=["i1"], reason="promised",
             until=now + timedelta(days=20), placed_by="me",
         )  # fmt: skip
     async with Running(bench):

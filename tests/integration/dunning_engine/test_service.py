@@ -21,6 +21,7 @@ from dunning_common.events.envelope import Envelope
 from dunning_common.events.registry import parse_payload
 from dunning_common.service import Service
 from dunning_common.testing.bus import MemoryBus
+from dunning_engine.adapters.builtin_policies import BUILT_IN_IDS
 from dunning_engine.bootstrap import build
 from dunning_engine.entrypoints.web import to_cursor
 from dunning_engine.schema import SCHEMA
@@ -313,12 +314,7 @@ async def test_policies_are_stored_as_versions(system: System) -> None:
     assert same == {"policy_id": "ours", "version": 1, "status": "unchanged"}
     assert changed == {"policy_id": "ours", "version": 2, "status": "updated"}
     listed = (await system.client.get("/v1/policies")).json()
-    assert [item["policy_id"] for item in listed["items"]] == [
-        "france-b2b",
-        "germany-b2b",
-        "uk-b2b",
-        "ours",
-    ]
+    assert [item["policy_id"] for item in listed["items"]] == [*BUILT_IN_IDS, "ours"]
     first = (await system.client.get("/v1/policies/ours", params={"version": 1})).json()
     assert first["document"]["levels"][0]["threshold_days"] == 3
     built_in = (await system.client.get("/v1/policies/france-b2b")).json()

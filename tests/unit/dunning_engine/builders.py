@@ -87,13 +87,13 @@ def applied(case_: Case, decision: Decision) -> Case:
             case_ = case_.revoked()
     for lapse in decision.lapses:
         if lapse.invoice_id == case_.invoice_id:
-            case_ = case_.lapsed(lapse.level_no, lapse.level, lapse.on)
+            case_ = case_.lapsed(lapse.level_no, lapse.level, lapse.on, lapse.reason)
     for done in decision.hand_overs:
         if done.invoice_id == case_.invoice_id:
             case_ = case_.completed(done.level_no, done.level, done.on).closed_as("handed_over")
-    for item in decision.notice.items if decision.notice else ():
+    for item in decision.items:
         if item.invoice_id == case_.invoice_id:
-            case_ = case_.requested(decision.notice.notice_id, item.level_no)
+            case_ = case_.requested(decision.notices[0].notice_id, item.level_no)
     return case_
 
 
@@ -110,8 +110,8 @@ def diary(case_: Case, *, start: datetime, until: datetime, **where: Any) -> lis
         found += [(day, f"{lapse.level} lapsed") for lapse in decision.lapses]
         found += [(day, done.level) for done in decision.hand_overs]
         now = decision.next_action_at
-        if decision.notice:
-            item = decision.notice.items[0]
+        if decision.notices:
+            item = decision.notices[0].items[0]
             found.append((day, item.level))
             case_ = case_.completed(item.level_no, item.level, decision.decided_on)
             now = decision.decided_at + timedelta(seconds=1)

@@ -135,7 +135,7 @@ class TestTheLadder:
 
         decision = judged(ripe, now=paris("2026-06-15T08:00"))
 
-        assert decision.notice is None
+        assert decision.notices == ()
         assert [done.level for done in decision.hand_overs] == ["hand_over"]
         after = judged(applied(ripe, decision), now=paris("2026-06-15T08:00"))
         assert after.verdicts[0].state == "closed"
@@ -145,7 +145,7 @@ class TestTheLadder:
 
 class TestPreDueLevels:
     def test_a_courtesy_may_still_go_out_on_the_due_date(self):
-        assert judged(case(), now=paris("2026-04-30T19:59")).notice is not None
+        assert judged(case(), now=paris("2026-04-30T19:59")).notices
 
     def test_a_courtesy_lapses_when_the_window_of_the_due_date_has_closed(self):
         decision = judged(case(), now=paris("2026-04-30T20:00"))
@@ -188,7 +188,7 @@ class TestPreDueLevels:
         decision = judged(case(policy_version=4), policy=policy, now=paris("2026-05-05T09:00"))
 
         assert [lapse.level for lapse in decision.lapses] == ["a", "b"]
-        assert [item.level for item in decision.notice.items] == ["c"]
+        assert [item.level for item in decision.notices[0].items] == ["c"]
 
 
 class TestWhenItMaySpeak:
@@ -209,7 +209,7 @@ class TestWhenItMaySpeak:
 
     @pytest.mark.parametrize("now", ["2026-05-07T08:00", "2026-05-07T13:37", "2026-05-07T19:59:59"])
     def test_inside_the_window_a_due_level_goes_out_at_once(self, now):
-        assert judged(case(), now=paris(now)).notice is not None
+        assert judged(case(), now=paris(now)).notices
 
     def test_the_day_is_the_debtors_not_the_creditors(self):
         tokyo = account(country="JP", zone="Asia/Tokyo")
@@ -223,8 +223,8 @@ class TestWhenItMaySpeak:
         ignoring = replace(FRANCE, version=5, observe_holidays=False)
         open_ = judged(case(policy_version=5), policy=ignoring, now=paris("2026-05-08T09:00"))
 
-        assert closed.notice is None
-        assert open_.notice is not None
+        assert closed.notices == ()
+        assert open_.notices
 
     def test_a_calendar_of_the_wrong_years_is_refused(self):
         with pytest.raises(CalendarYearMissingError, match="2050"):
@@ -242,7 +242,7 @@ class TestPaymentsAndOtherFacts:
 
         decision = judged(settled, now=paris("2026-05-07T09:00"))
 
-        assert decision.notice is None
+        assert decision.notices == ()
         assert [(c.invoice_id, c.reason) for c in decision.closings] == [("i1", status)]
         assert decision.next_action_at is None
         assert not judged(applied(settled, decision), now=paris("2026-05-08")).has_effects
@@ -272,8 +272,8 @@ class TestPaymentsAndOtherFacts:
     def test_after_a_partial_payment_the_rest_goes_on(self):
         decision = judged(case(open_minor=30000), now=paris("2026-05-07T09:00"))
 
-        assert decision.notice.items[0].open_minor == 30000
-        assert decision.notice.items[0].amount_minor == 100000
+        assert decision.notices[0].items[0].open_minor == 30000
+        assert decision.notices[0].items[0].amount_minor == 100000
 
     def test_a_moved_due_date_re_anchors_what_was_not_served(self):
         moved = replace(served(("first_reminder", "2026-05-07")), due_on=date(2026, 6, 15))
@@ -288,7 +288,7 @@ class TestPaymentsAndOtherFacts:
         decision = judged(bounced, now=paris("2026-09-01T10:00"))
 
         assert decision.reopened == ("i1",)
-        assert [item.level for item in decision.notice.items] == ["second_reminder"]
+        assert [item.level for item in decision.notices[0].items] == ["second_reminder"]
         after = applied(bounced, decision).completed(3, "second_reminder", decision.decided_on)
         assert verdict(after, now=paris("2026-09-01T10:01")).at == paris("2026-09-16T08:00")
 
@@ -316,7 +316,7 @@ class TestHolds:
 
         decision = judged(case(), now=paris("2026-05-07T09:00"), debtor=debtor)
 
-        assert decision.notice is None
+        assert decision.notices == ()
         assert decision.verdicts[0].state == "held"
         assert decision.verdicts[0].at == paris("2026-05-20T12:00")
         assert decision.next_action_at == paris("2026-05-20T12:00")
@@ -328,13 +328,13 @@ class TestHolds:
         assert decision.next_action_at is None
 
     def test_a_hold_of_one_invoice_leaves_the_others_alone(self):
-        debtor = account(holds=(hold(invoice_id="i1"),))
+        debtor = account(holds=(hold(invoice_ids=("i1",)),))
 
         decision = judged(
             case(), case(invoice_id="i2"), now=paris("2026-05-07T09:00"), debtor=debtor
         )
 
-        assert [item.invoice_id for item in decision.notice.items] == ["i2"]
+        assert [item.invoice_id for item in decision.notices[0].items] == ["i2"]
 
     def test_after_a_hold_one_level_goes_out_and_the_spacing_holds(self):
         reminded = served(("first_reminder", "2026-05-07"))
@@ -358,7 +358,7 @@ class TestHolds:
 
         assert waiting.next_action_at == paris("2026-04-10T12:00")
         assert waiting.holds_ended == ()
-        assert ended.holds_ended == ("h1",)
+        assert [end.hold_id for end in ended.holds_ended] == ["h1"]
 
     def test_a_hold_revokes_the_notice_that_is_on_its_way(self):
         asked = applied(case(), judged(case(), now=paris("2026-05-07T09:00")))
@@ -395,15 +395,15 @@ class TestFailedTries:
         failed = applied(case(), first).failed(date(2026, 5, 7), "no_address")
         second = judged(failed, now=paris("2026-05-11T09:00"))
 
-        assert second.notice.notice_id != first.notice.notice_id
-        assert [item.attempt for item in second.notice.items] == [2]
+        assert second.notices[0].notice_id != first.notices[0].notice_id
+        assert [item.attempt for item in second.notices[0].items] == [2]
 
     def test_a_returned_notice_is_decided_again_at_once(self):
         first = judged(case(), now=paris("2026-05-07T09:00"))
         returned = applied(case(), first).returned()
         second = judged(returned, now=paris("2026-05-07T09:00"))
 
-        assert second.notice.notice_id != first.notice.notice_id
+        assert second.notices[0].notice_id != first.notices[0].notice_id
         assert second.decision_id != first.decision_id
 
     def test_after_the_last_try_the_case_is_blocked_with_the_reason(self):
@@ -422,12 +422,12 @@ class TestFailedTries:
         ids = set()
         for day in (7, 11, 12):
             decision = judged(stuck, now=paris(f"2026-05-{day:02d}T09:00"))
-            ids.add(decision.notice.notice_id)
+            ids.add(decision.notices[0].notice_id)
             stuck = applied(stuck, decision).failed(date(2026, 5, day), "no_address")
 
         decision = judged(stuck.contacts_changed(), now=paris("2026-05-12T09:01"))
 
-        assert decision.notice.notice_id not in ids
+        assert decision.notices[0].notice_id not in ids
 
     def test_a_blocked_courtesy_gives_way_after_the_due_date(self):
         stuck = case(
@@ -457,10 +457,10 @@ class TestMoneyConditions:
         assert decision.next_action_at is None
         assert judged(
             replace(small, open_minor=1500), policy=policy, now=paris("2026-05-07T09:00")
-        ).notice
+        ).notices[0]
         assert judged(
             replace(small, currency="USD"), policy=policy, now=paris("2026-05-07T09:00")
-        ).notice
+        ).notices[0]
 
     def test_a_missing_rate_blocks_its_own_case_and_is_looked_at_daily(self):
         ripe = served(("second_reminder", "2026-05-21"))
@@ -473,7 +473,7 @@ class TestMoneyConditions:
             ("due", None),
         ]
         assert decision.next_action_at == paris("2026-06-08T08:00")
-        assert judged(ripe, now=paris("2026-06-08T08:00")).notice
+        assert judged(ripe, now=paris("2026-06-08T08:00")).notices[0]
 
     def test_an_unknown_policy_version_blocks_only_its_case(self):
         decision = judged(
@@ -512,10 +512,10 @@ class TestNeverLosingTheThread:
 
         assert judged(
             case(policy_version=2), policy=narrow, now=paris("2026-05-07T08:00:59")
-        ).notice
+        ).notices
         assert not judged(
             case(policy_version=2), policy=narrow, now=paris("2026-05-07T08:01")
-        ).notice
+        ).notices
 
 
 def test_the_policy_of_a_case_is_chosen_from_the_nearest_that_names_one():

@@ -81,7 +81,8 @@ class World:
         """Decide until nothing more happens at this instant, every notice left in flight."""
         decision = self.decided()
         self.check(decision)
-        holds = tuple(h for h in self.debtor.holds if h.hold_id not in decision.holds_ended)
+        ended = {end.hold_id for end in decision.holds_ended}
+        holds = tuple(h for h in self.debtor.holds if h.hold_id not in ended)
         self.debtor = replace(self.debtor, holds=holds)
         self.cases = {key: applied(found, decision) for key, found in self.cases.items()}
         assert not self.decided().has_effects, "a decision that was applied must leave no work"
@@ -94,7 +95,7 @@ class World:
         )
 
     def check(self, decision: Decision) -> None:
-        items = decision.notice.items if decision.notice else ()
+        items = decision.items
         assert len({item.invoice_id for item in items}) == len(items)
         for item in items:
             self.check_item(self.cases[item.invoice_id], item.level_no)
@@ -144,7 +145,7 @@ class World:
         after = World(
             self.debtor, {key: applied(c, decision) for key, c in self.cases.items()}, self.now
         )
-        ended = decision.holds_ended
+        ended = {end.hold_id for end in decision.holds_ended}
         after.debtor = replace(
             self.debtor, holds=tuple(h for h in self.debtor.holds if h.hold_id not in ended)
         )
@@ -196,7 +197,7 @@ class World:
                 self.holds_placed += 1
                 placed = Hold(
                     hold_id=f"h{self.holds_placed}",
-                    invoice_id=key if amount % 2 else None,
+                    invoice_ids=(key,) if amount % 2 else (),
                     placed_at=self.now,
                     until=until,
                 )
@@ -263,7 +264,7 @@ def test_a_clock_that_only_follows_next_action_at_reaches_the_end_of_every_ladde
     for _ in range(200):
         decision = world.step()
         world.settle("served")
-        if decision.next_action_at is None and not decision.notice:
+        if decision.next_action_at is None and not decision.notices:
             break
         world.now = decision.next_action_at or world.now + timedelta(seconds=1)
 
@@ -287,7 +288,7 @@ def situations(draw):
             st.builds(
                 Hold,
                 hold_id=st.uuids().map(str),
-                invoice_id=st.sampled_from([None, "i0", "i1"]),
+                invoice_ids=st.sampled_from([(), ("i0",), ("i1",), ("i0", "i1")]),
                 placed_at=st.integers(-100, 100).map(lambda n: now + timedelta(hours=n)),
                 until=st.none() | st.integers(-50, 500).map(lambda n: now + timedelta(hours=n)),
             ),
@@ -354,9 +355,9 @@ def test_every_case_gets_exactly_one_verdict(situation):
     assert [verdict.invoice_id for verdict in decision.verdicts] == sorted(
         found.invoice_id for found in cases
     )
-    items = decision.notice.items if decision.notice else ()
+    items = decision.items
     due = {verdict.invoice_id for verdict in decision.verdicts if verdict.state == "due"}
     assert {item.invoice_id for item in items} == due
-    for message in decision.notice.messages if decision.notice else ():
+    for message in (m for notice in decision.notices for m in notice.messages):
         assert set(message.invoice_ids) <= due
         assert message.invoice_ids

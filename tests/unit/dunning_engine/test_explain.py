@@ -26,7 +26,9 @@ from tests.unit.dunning_engine.builders import (
 
 def told(found, now, debtor=None, rates=RATES, policy=FRANCE):
     policies = POLICIES | {policy.key: policy}
-    return explain(debtor or account(), found, policies, paris(now), CALENDARS["FR"], rates)
+    return explain(
+        debtor or account(), [found], found.invoice_id, policies, paris(now), CALENDARS["FR"], rates
+    )
 
 
 RIPE = case()

@@ -1,136 +1,52 @@
-"""Statutory interest and fixed sums, against published figures."""
+"""Statutory interest: which rate a claim bears, from when, on what; and the book of rates."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dunning_engine.domain.case import Balance
+from dunning_engine.domain.day_count import count_days, year_fraction
 from dunning_engine.domain.interest import (
-    FixedSum,
-    InterestTerms,
+    RATE_SERIES,
     compute_interest,
-    fixed_compensation,
-    french_contract_floor,
     interest_terms,
-    is_below_french_floor,
+    rate_series,
+    runs_from_notice,
 )
-from dunning_engine.domain.rates import MissingRateError, RateBook, half_year_of, half_years
+from dunning_engine.domain.law_of_interest import COUNTRY_NAMES, INTEREST_RULES
+from dunning_engine.domain.rates import MissingRateError, RateBook, half_year_of, month_before
 from tests.unit.dunning_engine.builders import RATES
+
+HALF_YEARS = [f"{year:02d}H{half}" for year in range(12, 27) for half in (1, 2)]
+
+
+def terms_of(country, kind="business", issued="2026-01-01", **more):
+    return interest_terms(country, kind, date.fromisoformat(issued), **more)
 
 
 def interest(
-    country, minor, due, through, *, kind="business", issued=None, starts=None, rates=RATES
+    country, minor, due, through, *, kind="business", issued=None, rates=RATES, tags=(), **changes
 ):
     """Interest on one principal from the day after the due date through the last day."""
-    terms = interest_terms(country, kind, date.fromisoformat(issued or due))
-    first = date.fromisoformat(starts) if starts else date.fromisoformat(due) + timedelta(days=1)
-    return compute_interest(
-        terms,
-        balances=[Balance(since=first, open_minor=minor)],
-        starts_on=first,
-        first_day=first,
-        through=date.fromisoformat(through),
-        rates=rates,
-    )
-
-
-def lines(found):
-    return [(s.days, str(s.rate_percent), s.amount_minor) for s in found.segments]
+    terms = terms_of(country, kind, issued or due, tags=frozenset(tags))
+    first = date.fromisoformat(due) + timedelta(days=1)
+    usual = {
+        "balances": [Balance(since=first, open_minor=minor)],
+        "starts_on": first,
+        "first_day": first,
+        "through": date.fromisoformat(through),
+        "rates": rates,
+    }
+    return compute_interest(terms, **usual | changes)
 
 
 def rate_of(found):
     return {str(segment.rate_percent) for segment in found.segments}
-
-
-def at_rate(percent, minor, days):
-    """Interest at a plain rate, for published figures that name only rate and days."""
-    terms = InterestTerms(
-        series="plain", points=Decimal(percent), is_fixed_at_start=True, basis="contract"
-    )
-    first = date(2026, 1, 1)
-    return compute_interest(
-        terms,
-        balances=[Balance(since=first, open_minor=minor)],
-        starts_on=first,
-        first_day=first,
-        through=first + timedelta(days=days - 1),
-        rates=RateBook({"plain": {"26H1": Decimal(0)}}),
-    ).amount_minor
-
-
-class TestPublishedFigures:
-    def test_france_over_two_half_years(self):
-        found = interest("FR", 1000000, "2026-04-30", "2026-08-31")
-
-        assert lines(found) == [(61, "12.15", 20305), (62, "12.40", 21063)]
-        assert found.amount_minor == 41368
-
-    def test_france_over_new_year_at_one_rate(self):
-        found = interest("FR", 120000, "2025-11-30", "2026-03-15")
-
-        assert [days for days, _, _ in lines(found)] == [31, 74]
-        assert found.amount_minor == 4194
-
-    def test_a_leap_year_still_has_365_days(self):
-        found = interest("FR", 500000, "2024-01-31", "2024-08-30")
-
-        assert lines(found) == [(151, "14.50", 29993), (61, "14.25", 11908)]
-        assert found.amount_minor == 41901
-
-    def test_the_french_floor_of_contract_rates(self):
-        day = date(2026, 11, 21)
-
-        assert french_contract_floor(RATES, day) == Decimal("8.25")
-        assert is_below_french_floor(Decimal(5), RATES, day)
-        assert not is_below_french_floor(Decimal("8.25"), RATES, day)
-
-    def test_a_french_consumer_pays_the_legal_rate_after_the_formal_notice(self):
-        found = interest(
-            "FR", 50000, "2025-12-01", "2026-05-02", kind="consumer", starts="2026-02-02"
-        )
-
-        assert lines(found) == [(90, "2.62", 323)]
-
-    def test_france_in_2014(self):
-        assert interest("FR", 1000000, "2014-01-31", "2014-05-01").amount_minor == 25274
-
-    def test_a_german_consumer_pays_five_points_over_base(self):
-        found = interest("DE", 80000, "2025-12-01", "2026-09-30", kind="consumer")
-
-        assert rate_of(found) == {"6.27", "6.52"}
-        assert found.amount_minor == 4214
-
-    def test_a_negative_base_rate_lowers_the_german_rates(self):
-        assert rate_of(interest("DE", 80000, "2021-08-01", "2021-09-01")) == {"8.12"}
-        assert rate_of(interest("DE", 80000, "2021-08-01", "2021-09-01", kind="consumer")) == {
-            "4.12"
-        }
-
-    def test_the_day_after_the_due_date_counts_and_so_does_the_day_of_payment(self):
-        found = interest("DE", 80000, "2026-07-01", "2026-07-05")
-
-        assert [(s.first_day, s.last_day, s.days) for s in found.segments] == [
-            (date(2026, 7, 2), date(2026, 7, 5), 4)
-        ]
-
-    def test_a_year_has_365_days_and_not_360(self):
-        assert at_rate("12.62", 1000000, 30) == 10373
-
-    @pytest.mark.parametrize(
-        ("minor", "percent", "days", "expected"),
-        [
-            (100000, "8.5", 50, 1164),  # exact; daily amounts rounded to pence would give 11.50
-            (200000, "13.25", 45, 3267),
-            (500000, "12.25", 101, 16949),  # exact; daily rounding would give 169.68
-        ],
-    )
-    def test_british_figures_are_exact_and_rounded_once(self, minor, percent, days, expected):
-        assert at_rate(percent, minor, days) == expected
 
 
 class TestTheRules:
@@ -151,12 +67,92 @@ class TestTheRules:
         assert rate_of(interest("FR", 1000, "2026-01-31", "2026-09-30", kind="public")) == {"10.15"}
 
     def test_public_contracts_before_the_decree_of_2013_have_no_known_rule(self):
-        assert interest_terms("FR", "public", date(2013, 3, 15)) is None
-        assert fixed("FR", kind="public", issued_on=date(2013, 3, 15)) == "before_the_law"
+        assert terms_of("FR", "public", "2013-03-15") == "before_the_law"
 
-    @pytest.mark.parametrize(("country", "kind"), [("GB", "consumer"), ("US", "business")])
+    @pytest.mark.parametrize(
+        ("country", "kind"), [("GB", "consumer"), ("IE", "consumer"), ("US", "business")]
+    )
     def test_where_the_law_gives_no_interest_there_are_no_terms(self, country, kind):
-        assert interest_terms(country, kind, date(2026, 1, 1)) is None
+        assert terms_of(country, kind) == "no_interest_in_law"
+
+    @pytest.mark.parametrize(
+        ("country", "kind", "rate"),
+        [
+            ("FR", "business", "12.40"),
+            ("FR", "public", "10.40"),
+            ("DE", "business", "10.52"),
+            ("DE", "public", "10.52"),
+            ("DE", "consumer", "6.52"),
+            ("GB", "business", "11.75"),
+            ("AT", "business", "10.73"),
+            ("AT", "consumer", "4"),
+            ("BE", "business", "10.5"),
+            ("BE", "public", "10.5"),
+            ("BE", "consumer", "4.50"),
+            ("NL", "business", "10.40"),
+            ("NL", "consumer", "4.00"),
+            ("LU", "business", "10.40"),
+            ("IT", "business", "10.40"),
+            ("IT", "consumer", "1.60"),
+            ("ES", "business", "10.40"),
+            ("ES", "consumer", "3.25"),
+            ("PT", "public", "10.40"),
+            ("PT", "consumer", "4"),
+            ("IE", "business", "10.40"),
+            ("CH", "business", "5"),
+            ("CH", "consumer", "5"),
+        ],
+    )
+    def test_the_rate_of_the_second_half_of_2026(self, country, kind, rate):
+        assert rate_of(interest(country, 1000, "2026-07-31", "2026-08-31", kind=kind)) == {rate}
+
+    def test_what_only_a_contract_gives_is_not_claimed(self):
+        assert terms_of("LU", "consumer") == "only_if_agreed"
+
+    def test_a_rate_that_moves_from_day_to_day_is_not_taken_from_half_years(self):
+        assert terms_of("PL", "consumer") == "rate_not_kept"
+
+    def test_ireland_has_one_rate_that_of_the_day_of_payment(self):
+        assert rate_of(interest("IE", 1000, "2024-06-29", "2026-03-31")) == {"10.15"}
+        assert rate_of(interest("IE", 1000, "2024-06-29", "2026-07-01")) == {"10.40"}
+
+    def test_polish_contracts_before_2020_and_public_health_bodies_pay_eight_points(self):
+        assert rate_of(interest("PL", 1000, "2020-01-31", "2020-02-28")) == {"11.50"}
+        assert rate_of(interest("PL", 1000, "2020-01-31", "2020-02-28", issued="2019-12-31")) == {
+            "9.50"
+        }
+        assert rate_of(
+            interest("PL", 1000, "2026-01-31", "2026-02-28", kind="public", tags=["public_health"])
+        ) == {"12.00"}
+
+    def test_food_in_italy_pays_twelve_points(self):
+        found = interest("IT", 1000, "2026-07-31", "2026-08-31", tags=["perishable_food"])
+
+        assert rate_of(found) == {"14.40"}
+
+    def test_a_tag_of_another_country_changes_nothing(self):
+        assert terms_of("FR", tags=frozenset({"perishable_food"})) == terms_of("FR")
+
+    def test_before_the_directive_was_law_the_union_paid_seven_points(self):
+        assert rate_of(interest("ES", 1000, "2012-07-31", "2012-08-31")) == {"8.00"}
+        assert rate_of(interest("ES", 1000, "2013-07-31", "2013-08-31")) == {"8.50"}
+
+    def test_against_some_consumers_interest_runs_only_from_a_notice(self):
+        day = date(2026, 1, 1)
+
+        assert [
+            country for country in COUNTRY_NAMES if runs_from_notice(country, "consumer", day)
+        ] == ["FR", "BE", "ES"]
+        assert not any(runs_from_notice(country, "business", day) for country in COUNTRY_NAMES)
+
+    def test_a_rule_that_nobody_looked_up_says_so(self):
+        assert terms_of("FR").confidence == "sourced"
+        assert terms_of("LU").confidence == "unverified"
+
+    def test_french_citations_follow_the_code(self):
+        assert terms_of("FR", issued="2019-04-25").basis == "C. com. L441-6 I"
+        assert terms_of("FR", issued="2019-04-26").basis == "C. com. L441-10 II"
+        assert terms_of("FR", issued="2027-01-01").basis == "C. com. L441-10 II"
 
     def test_a_half_year_that_is_not_known_raises_and_names_itself(self):
         with pytest.raises(MissingRateError, match="ecb rate for 27H1") as caught:
@@ -190,60 +186,137 @@ class TestTheRules:
         ]
         assert found.amount_minor == 1531  # 100000*10 + 40000*90 day-cents at 12.15 %
 
+    def test_a_reference_rate_far_below_zero_never_makes_a_debt_smaller(self):
+        negative = RateBook({"de_base": {"26H1": Decimal(-20)}})
 
-class TestFixedSums:
-    @pytest.mark.parametrize(
-        ("minor", "expected"),
-        [(99999, 4000), (100000, 7000), (999999, 7000), (1000000, 10000)],
-    )
-    def test_british_tiers(self, minor, expected):
-        assert fixed("GB", currency="GBP", debt_minor=minor).amount_minor == expected
+        found = interest("DE", 100000, "2026-01-31", "2026-03-31", rates=negative)
 
-    def test_forty_euros_in_france_and_germany(self):
-        assert fixed("FR").amount_minor == fixed("DE").amount_minor == 4000
+        assert (found.amount_minor, rate_of(found)) == (0, {"0"})
 
-    @pytest.mark.parametrize("country", ["FR", "DE", "GB"])
-    def test_a_consumer_never_owes_it(self, country):
-        assert fixed(country, kind="consumer") == "consumer"
-
-    def test_a_public_buyer_owes_it(self):
-        assert fixed("FR", kind="public") == FixedSum(
-            amount_minor=4000, basis="CCP L2192-13, D2192-35"
+    def test_a_floor_is_taken_where_a_contract_says_so(self):
+        """In the first half of 2024 three times the legal rate was more than the default."""
+        terms = replace(terms_of("FR"), floor_series="fr_legal_other", floor_factor=3)
+        found = compute_interest(
+            terms,
+            balances=[Balance(since=date(2024, 6, 1), open_minor=1000)],
+            starts_on=date(2024, 6, 1),
+            first_day=date(2024, 6, 1),
+            through=date(2025, 1, 31),
+            rates=RATES,
         )
 
-    def test_french_claims_due_before_2013_have_none(self):
-        assert fixed("FR", due_on=date(2012, 12, 31)) == "before_the_law"
-        assert fixed("FR", due_on=date(2013, 1, 1)).amount_minor == 4000
-
-    def test_german_contracts_before_29_july_2014_have_none(self):
-        assert fixed("DE", issued_on=date(2014, 7, 28)) == "before_the_law"
-        assert fixed("DE", issued_on=date(2014, 7, 29)).amount_minor == 4000
-
-    def test_it_is_not_converted_into_another_currency(self):
-        assert fixed("FR", currency="USD") == "other_currency"
-        assert fixed("GB", currency="EUR") == "other_currency"
-
-    def test_other_countries_have_none(self):
-        assert fixed("US", currency="USD") == "no_fixed_sum_in_law"
+        assert [str(line.rate_percent) for line in found.segments] == ["15.21", "14.76", "13.15"]
 
 
-def fixed(country, kind="business", **changes):
-    usual = {
-        "currency": "EUR",
-        "debt_minor": 50000,
-        "issued_on": date(2026, 1, 1),
-        "due_on": date(2026, 1, 31),
-    }
-    return fixed_compensation(country, kind, **usual | changes)
+class TestCompounding:
+    """The Netherlands: after a year its interest bears interest."""
+
+    def test_the_second_year_bears_interest_on_the_first_years(self):
+        book = RateBook({"nl_legal": dict.fromkeys(("24H1", "24H2", "25H1", "25H2"), Decimal(10))})
+        found = interest("NL", 100000, "2023-12-31", "2025-12-30", kind="consumer", rates=book)
+
+        first_year = 100000 * 366 / 3650  # 1 January 2024 to 31 December: a leap year
+        second_year = (100000 + first_year) * 364 / 3650
+        assert found.amount_minor == round(first_year + second_year)
+        assert sum(line.amount_minor for line in found.segments) == found.amount_minor
+
+    def test_the_year_begins_with_the_interest_not_with_the_calendar(self):
+        lines = interest("NL", 100000, "2025-03-14", "2026-04-30").segments
+
+        assert [str(line.first_day) for line in lines] == [
+            "2025-03-15", "2025-07-01", "2026-01-01", "2026-03-15",
+        ]  # fmt: skip
+
+    def test_charging_in_two_steps_asks_for_the_same_sum(self):
+        whole = interest("NL", 10000000, "2023-05-31", "2026-05-31")
+        early = interest("NL", 10000000, "2023-05-31", "2025-02-10")
+        late = interest("NL", 10000000, "2023-05-31", "2026-05-31", first_day=date(2025, 2, 11))
+
+        assert late.segments[0].first_day == date(2025, 2, 11)
+        assert abs(early.amount_minor + late.amount_minor - whole.amount_minor) <= 1
+
+    def test_interest_that_was_paid_bears_none(self):
+        usual = {"first_day": date(2025, 2, 11)}
+        owed = interest("NL", 10000000, "2023-05-31", "2025-05-31", **usual)
+        paid = interest(
+            "NL", 10000000, "2023-05-31", "2025-05-31", **usual, earlier_is_unpaid=False
+        )
+
+        assert paid.amount_minor == 336027  # 110 days at 11.15 % on 100,000.00
+        assert paid.amount_minor < owed.amount_minor
+
+    def test_a_year_that_began_on_29_february_ends_with_february(self):
+        lines = interest("NL", 100000, "2024-02-28", "2025-03-31").segments
+
+        assert date(2025, 3, 1) in {line.first_day for line in lines}
+
+    def test_german_interest_bears_none(self):
+        book = RateBook({"de_base": dict.fromkeys(("25H1", "25H2", "26H1"), Decimal(1))})
+
+        found = interest("DE", 100000, "2024-12-31", "2026-06-30", rates=book)
+
+        assert found.amount_minor == round(100000 * 0.1 * 546 / 365)
+
+
+class TestDayCounts:
+    def test_the_thirty_first_counts_nothing_where_months_have_thirty_days(self):
+        assert count_days("30/360", date(2026, 1, 31), date(2026, 1, 31)) == 0
+        assert count_days("30/360", date(2026, 2, 1), date(2026, 2, 28)) == 28
+        assert count_days("30/360", date(2026, 1, 1), date(2026, 12, 31)) == 360
+
+    def test_a_leap_year_is_longer_where_years_are_as_long_as_they_are(self):
+        whole = date(2024, 1, 1), date(2024, 12, 31)
+
+        assert year_fraction("ACT/ACT", *whole) == 1
+        assert year_fraction("ACT/365", *whole) > 1
+        assert year_fraction("ACT/ACT", date(2026, 1, 1), date(2026, 12, 31)) == 1
+
+
+class TestTheLaw:
+    def test_every_rule_says_where_it_stands_and_where_it_was_read(self):
+        assert all(rule.basis and rule.source and rule.checked_on for rule in INTEREST_RULES)
+
+    def test_no_two_rules_of_a_country_hold_at_once(self):
+        for rule in INTEREST_RULES:
+            for other in INTEREST_RULES:
+                if rule is other or (rule.country, rule.tag) != (other.country, other.tag):
+                    continue
+                if not set(rule.kinds) & set(other.kinds):
+                    continue
+                last = other.valid_to or date.max
+                assert not other.valid_from <= rule.valid_from <= last, (rule, other)
+
+    def test_every_rule_is_about_a_known_country_and_a_known_series(self):
+        assert {rule.country for rule in INTEREST_RULES} == set(COUNTRY_NAMES)
+        assert {rule.series for rule in INTEREST_RULES if rule.series} <= RATES.series.keys()
+
+    def test_a_country_names_every_series_that_its_law_looks_at(self):
+        assert rate_series("FR") == ("ecb", "fr_legal_other")
+        assert rate_series("NL") == ("ecb", "nl_legal")
+        assert rate_series("PL") == ("nbp", "nbp_eur")
+        assert rate_series("CH") == rate_series("US") == rate_series(None) == ()
+        assert set(RATE_SERIES) == set(COUNTRY_NAMES)
 
 
 class TestTheBook:
-    def test_every_half_year_from_2012_to_2026_is_there(self):
-        wanted = {f"{year:02d}H{half}" for year in range(12, 27) for half in (1, 2)}
-
-        assert {name: figures.keys() for name, figures in RATES.series.items()} == dict.fromkeys(
-            ("de_base", "ecb", "fr_legal_individuals", "fr_legal_other", "boe"), wanted
+    def test_every_half_year_that_was_found_is_there(self):
+        first = dict.fromkeys(
+            ("ecb", "de_base", "boe", "fr_legal_individuals", "fr_legal_other"), "12H1"
         )
+        first |= dict.fromkeys(("at_base", "be_commercial", "it_legal"), "16H1")
+        first |= {"nl_legal": "15H1", "es_legal": "23H1", "be_legal": "24H1"}
+        wanted = {name: HALF_YEARS[HALF_YEARS.index(since) :] for name, since in first.items()}
+        wanted["nbp"] = HALF_YEARS[HALF_YEARS.index("16H1") : -1]  # 26H2 was not found
+
+        assert {name: list(figures) for name, figures in RATES.series.items()} == wanted | {
+            "nbp_eur": []
+        }
+
+    def test_what_was_not_found_raises(self):
+        with pytest.raises(MissingRateError, match="nbp rate for 26H2"):
+            interest("PL", 1000, "2026-06-30", "2026-07-01")
+        with pytest.raises(MissingRateError, match="at_base rate for 15H2"):
+            interest("AT", 1000, "2015-06-30", "2015-07-01")
 
     def test_the_german_base_rate_follows_the_ecb_rate(self):
         for half_year, base in RATES.series["de_base"].items():
@@ -277,12 +350,62 @@ class TestTheBook:
         assert half_year_of(date(2026, 7, 1)) == "26H2"
         assert half_year_of(date(1926, 6, 30)) == "1926H1"
         with pytest.raises(MissingRateError, match="1915H1"):
-            interest("FR", 1000, "1915-03-01", "1915-03-02")
+            interest("FR", 1000, "1915-03-01", "1915-03-02", issued="2026-01-01")
+
+    def test_the_belgian_rate_is_the_eu_rate_rounded_up_to_the_half_point(self):
+        for half_year, rate in RATES.series["be_commercial"].items():
+            eu_rate = RATES.series["ecb"][half_year] + 8
+            assert Decimal(0) <= rate - eu_rate < Decimal("0.5")
+            assert rate * 2 % 1 == 0
+
+    def test_every_figure_is_the_one_of_the_collected_tables(self, shared):
+        """The tables print what a claim bears; the book holds what the law starts from."""
+        rows = re.findall(
+            r"^\| (\d\dH[12]) \|(.*)\|$", (shared / "facts/legal.md").read_text(), re.MULTILINE
+        )
+        tables = {half: [cell.strip() for cell in cells.split("|")] for half, cells in rows}
+        for half in HALF_YEARS:
+            cells, day = tables[half], f"20{half[:2]}-{'02' if half[3] == '1' else '08'}-"
+            assert RATES.series["ecb"][half] == Decimal(cells[0])
+            assert RATES.series["de_base"][half] == Decimal(cells[3 if half < "16" else 4])
+            if half < "16":
+                continue
+            seen = {
+                country: rate_of(interest(country, 1000, day + "01", day + "02"))
+                for country in ("FR", "DE", "AT", "BE", "ES", "GB")
+            }
+            printed = {
+                "FR": cells[1],
+                "DE": cells[5].split(" / ")[0],
+                "AT": cells[6].split(" -> ")[-1],
+                "BE": cells[7],
+                "ES": cells[8],
+                "GB": cells[9].split(" -> ")[-1],
+            }
+            assert {key: {Decimal(rate) for rate in rates} for key, rates in seen.items()} == {
+                key: {Decimal(rate)} for key, rate in printed.items()
+            }, half
+            if cells[10] != "?":
+                assert rate_of(interest("PL", 1000, day + "01", day + "02")) == {cells[10]}
+            legal = re.match(r"([\d.]+) / ([\d.]+)", cells[2]).groups()
+            assert legal == (
+                str(RATES.series["fr_legal_individuals"][half]),
+                str(RATES.series["fr_legal_other"][half]),
+            )
 
     def test_an_extract_holds_only_what_was_asked_for(self):
         part = RATES.extract(["boe", "unknown"], date(2025, 12, 31), date(2026, 1, 1))
 
         assert part.series == {"boe": {"25H2": Decimal("4.25"), "26H1": Decimal("3.75")}}
+
+    def test_an_extract_holds_the_month_before_it_too(self):
+        months = {f"2026-{month:02d}": Decimal(month) for month in range(1, 13)}
+        book = RateBook({"nbp_eur": months})
+
+        part = book.extract(["nbp_eur"], date(2026, 3, 31), date(2026, 5, 1))
+
+        assert list(part.series["nbp_eur"]) == ["2026-02", "2026-03", "2026-04", "2026-05"]
+        assert month_before(date(2026, 1, 31)) == "2025-12"
 
 
 def assert_anchors(series, moves, anchor):
@@ -295,48 +418,3 @@ def assert_anchors(series, moves, anchor):
         day = anchor(2000 + int(half_year[:2]), int(half_year[3]))
         in_force = [rate for since, rate in changes if since <= day][-1]
         assert (half_year, percent) == (half_year, Decimal(in_force))
-
-
-dates = st.dates(min_value=date(2012, 1, 1), max_value=date(2026, 12, 31))
-
-
-@given(dates, dates)
-def test_half_years_cover_a_stretch_without_gap_or_overlap(first, last):
-    pieces = list(half_years(first, last))
-
-    covered = [
-        start + timedelta(days=n) for start, end in pieces for n in range((end - start).days + 1)
-    ]
-    assert covered == [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    assert all(half_year_of(start) == half_year_of(end) for start, end in pieces)
-
-
-@given(
-    country=st.sampled_from(["FR", "DE", "GB"]),
-    days=st.lists(dates, min_size=2, max_size=2, unique=True),
-    minor=st.integers(1, 10**12),
-    drops=st.lists(st.tuples(dates, st.integers(0, 10**12)), max_size=4),
-)
-def test_lines_add_up_and_cover_every_day_once(country, days, minor, drops):
-    first, last = sorted(days)
-    terms = interest_terms(country, "business", first)
-    later = {since: open_minor for since, open_minor in drops if since > first}
-    balances = [Balance(since=first, open_minor=minor)]
-    balances += [Balance(since=since, open_minor=later[since]) for since in sorted(later)]
-
-    found = compute_interest(
-        terms, balances=balances, starts_on=first, first_day=first, through=last, rates=RATES
-    )
-
-    assert sum(segment.amount_minor for segment in found.segments) == found.amount_minor
-    assert sum(segment.days for segment in found.segments) == (last - first).days + 1
-    for segment, following in zip(found.segments, found.segments[1:], strict=False):
-        assert following.first_day == segment.last_day + timedelta(days=1)
-
-
-@given(dates, dates, st.integers(0, 10**12), st.integers(0, 10**12))
-def test_more_principal_never_bears_less_interest(first, last, minor, more):
-    small = interest("FR", minor, str(first), str(last)).amount_minor
-    large = interest("FR", minor + more, str(first), str(last)).amount_minor
-
-    assert small <= large

@@ -29,7 +29,7 @@ NOW = paris("2026-06-05T08:00")
 
 
 def test_one_notice_holds_all_that_is_due_now_longest_overdue_first():
-    notice = judged(COURTESY, FIRST, SECOND, FORMAL, now=NOW).notice
+    notice = judged(COURTESY, FIRST, SECOND, FORMAL, now=NOW).notices[0]
 
     assert [(item.invoice_id, item.level) for item in notice.items] == [
         ("b", "second_reminder"),
@@ -40,7 +40,7 @@ def test_one_notice_holds_all_that_is_due_now_longest_overdue_first():
 
 
 def test_one_message_per_channel_covers_what_uses_it_in_the_tone_of_the_highest():
-    notice = judged(COURTESY, FIRST, SECOND, FORMAL, now=NOW).notice
+    notice = judged(COURTESY, FIRST, SECOND, FORMAL, now=NOW).notices[0]
 
     assert [
         (message.channel, message.template, message.level_no, message.invoice_ids)
@@ -53,7 +53,7 @@ def test_one_message_per_channel_covers_what_uses_it_in_the_tone_of_the_highest(
 
 
 def test_the_day_to_pay_by_is_that_of_the_highest_level():
-    notice = judged(SECOND, FORMAL, now=NOW).notice
+    notice = judged(SECOND, FORMAL, now=NOW).notices[0]
 
     assert notice.pay_by == date(2026, 6, 13)
     assert {item.invoice_id: item.pay_by for item in notice.items} == {
@@ -63,34 +63,34 @@ def test_the_day_to_pay_by_is_that_of_the_highest_level():
 
 
 def test_a_courtesy_names_no_day_to_pay_by():
-    assert judged(COURTESY, now=NOW).notice.pay_by is None
+    assert judged(COURTESY, now=NOW).notices[0].pay_by is None
 
 
 def test_asking_twice_is_asking_once():
     first = judged(FIRST, SECOND, now=NOW)
     again = judged(SECOND, FIRST, now=NOW)
 
-    assert first.notice.notice_id == again.notice.notice_id
+    assert first.notices[0].notice_id == again.notices[0].notice_id
     assert first.decision_id == again.decision_id
 
 
 @pytest.mark.parametrize("debtor", [account(tenant="other"), account(debtor_id="d2")])
 def test_another_debtor_has_another_notice(debtor):
     assert (
-        judged(FIRST, now=NOW).notice.notice_id
-        != judged(FIRST, now=NOW, debtor=debtor).notice.notice_id
+        judged(FIRST, now=NOW).notices[0].notice_id
+        != judged(FIRST, now=NOW, debtor=debtor).notices[0].notice_id
     )
 
 
 def test_days_late_count_from_the_due_date_and_are_negative_before_it():
-    items = judged(COURTESY, FORMAL, now=NOW).notice.items
+    items = judged(COURTESY, FORMAL, now=NOW).notices[0].items
 
     assert {item.invoice_id: item.days_late for item in items} == {"c": -5, "d": 36}
 
 
 class TestCharges:
     def test_a_formal_notice_claims_interest_through_today_and_forty_euros(self):
-        item = judged(FORMAL, now=NOW).notice.items[0]
+        item = judged(FORMAL, now=NOW).notices[0].items[0]
 
         # 36 days at 12.15 % on 1,000.00
         assert (item.interest_minor, item.compensation_minor) == (1198, 4000)
@@ -102,13 +102,13 @@ class TestCharges:
         assert item.charges[0].assessed_on == date(2026, 6, 5)
 
     def test_earlier_levels_charge_nothing(self):
-        assert judged(FIRST, SECOND, now=NOW).notice.items[0].charges == ()
+        assert judged(FIRST, SECOND, now=NOW).notices[0].items[0].charges == ()
 
     def test_charges_keep_their_ids_when_the_level_is_tried_again(self):
-        first = judged(FORMAL, now=NOW).notice.items[0].charges
-        failed = FORMAL.requested(judged(FORMAL, now=NOW).notice.notice_id, 4)
+        first = judged(FORMAL, now=NOW).notices[0].items[0].charges
+        failed = FORMAL.requested(judged(FORMAL, now=NOW).notices[0].notice_id, 4)
         failed = failed.failed(date(2026, 6, 5), "no_address")
-        second = judged(failed, now=paris("2026-06-08T08:00")).notice.items[0].charges
+        second = judged(failed, now=paris("2026-06-08T08:00")).notices[0].items[0].charges
 
         assert [c.charge_id for c in first] == [c.charge_id for c in second]
         assert second[0].amount_minor > first[0].amount_minor
@@ -116,7 +116,7 @@ class TestCharges:
     def test_what_was_charged_before_is_not_charged_again(self):
         charged = replace(FORMAL, interest_through=date(2026, 5, 26), compensation_charged=True)
 
-        item = judged(charged, now=NOW).notice.items[0]
+        item = judged(charged, now=NOW).notices[0].items[0]
 
         assert item.compensation_minor == 0
         assert item.interest_minor == 333  # 10 of the 36 days
@@ -132,14 +132,14 @@ class TestCharges:
             ),
         )
 
-        segments = judged(paid_down, now=NOW).notice.items[0].charges[0].segments
+        segments = judged(paid_down, now=NOW).notices[0].items[0].charges[0].segments
 
         assert [(s.days, s.amount_minor) for s in segments] == [(10, 333), (26, 346)]
 
     def test_an_invoice_in_dollars_bears_interest_but_no_euros(self):
         decision = judged(replace(FORMAL, currency="USD"), now=NOW)
 
-        item = decision.notice.items[0]
+        item = decision.notices[0].items[0]
         assert (item.interest_minor, item.compensation_minor) == (1198, 0)
         facts = [dict(s.facts) for s in decision.verdicts[0].trace if s.code == "no_compensation"]
         assert facts == [{"reason": "other_currency"}]
@@ -147,7 +147,7 @@ class TestCharges:
     def test_a_french_consumer_is_not_charged_by_the_formal_notice_itself(self):
         decision = judged(FORMAL, now=NOW, debtor=account(kind="consumer"))
 
-        assert decision.notice.items[0].charges == ()
+        assert decision.notices[0].items[0].charges == ()
         reasons = [dict(s.facts)["reason"] for s in decision.verdicts[0].trace if "no_" in s.code]
         assert reasons == ["consumer_before_formal_notice", "consumer"]
 
@@ -169,7 +169,7 @@ class TestCharges:
             warned, now=paris("2026-07-15T08:00"), debtor=account(kind="consumer"), policy=policy
         )
 
-        segments = decision.notice.items[0].charges[0].segments
+        segments = decision.notices[0].items[0].charges[0].segments
         assert [(s.first_day, s.days, str(s.rate_percent)) for s in segments] == [
             (date(2026, 6, 6), 25, "2.62"),
             (date(2026, 7, 1), 15, "2.75"),
@@ -186,14 +186,14 @@ class TestCharges:
             policy=policy,
         )
 
-        assert decision.notice.items[0].charges == ()
+        assert decision.notices[0].items[0].charges == ()
 
     def test_a_policy_without_a_country_charges_nothing(self):
         policy = replace(FRANCE, version=2, country=None)
 
         decision = judged(replace(FORMAL, policy_version=2), now=NOW, policy=policy)
 
-        assert decision.notice.items[0].charges == ()
+        assert decision.notices[0].items[0].charges == ()
 
     def test_a_level_may_charge_the_fixed_sum_alone(self):
         levels = tuple(
@@ -201,7 +201,7 @@ class TestCharges:
         )
         policy = replace(FRANCE, version=2, levels=levels)
 
-        item = judged(replace(FORMAL, policy_version=2), now=NOW, policy=policy).notice.items[0]
+        item = judged(replace(FORMAL, policy_version=2), now=NOW, policy=policy).notices[0].items[0]
 
         assert [charge.kind for charge in item.charges] == ["compensation"]
 
@@ -214,7 +214,7 @@ class TestCharges:
     def test_interest_that_rounds_to_nothing_is_no_charge(self):
         decision = judged(replace(FORMAL, open_minor=1), now=NOW)
 
-        assert [charge.kind for charge in decision.notice.items[0].charges] == ["compensation"]
+        assert [charge.kind for charge in decision.notices[0].items[0].charges] == ["compensation"]
 
 
 class TestOutcome:

@@ -44,12 +44,12 @@ def walk(bills: list[Bill]):
             today = decision.decided_on
             steps |= {(done.invoice_id, done.level, today) for done in decision.hand_overs}
             now = decision.next_action_at
-            for item in decision.notice.items if decision.notice else ():
+            for item in decision.items:
                 steps.add((item.invoice_id, item.level, today))
                 found = cases[item.invoice_id].completed(item.level_no, item.level, today)
                 cases[item.invoice_id] = found
                 now = decision.decided_at
-            for message in decision.notice.messages if decision.notice else ():
+            for message in (m for notice in decision.notices for m in notice.messages):
                 messages.add(
                     (debtor.debtor_id, today, message.channel, frozenset(message.invoice_ids))
                 )

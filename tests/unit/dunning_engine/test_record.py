@@ -29,7 +29,7 @@ def formal_notice_record(rates=RATES, **facts):
     found = case(**facts)
     for level_no, code in enumerate(["courtesy", "first_reminder", "second_reminder"], start=1):
         found = found.completed(level_no, code, date(2026, 5, 21))
-    debtor = account(holds=(hold(invoice_id="other"),))
+    debtor = account(holds=(hold(invoice_ids=("other",)),))
     now = paris("2026-07-06T09:30")
     decision = decide(debtor, [found], POLICIES, now, CALENDARS["FR"], rates)
     return make_record(debtor, [found], POLICIES, CALENDARS["FR"], rates, decision)
@@ -53,7 +53,7 @@ def test_a_record_of_a_missing_rate_recomputes_too():
 def test_a_record_of_interest_that_amounts_to_nothing_recomputes_too():
     record = formal_notice_record(open_minor=1, compensation_charged=True)
 
-    assert json.loads(record)["outcome"]["notice"] is not None
+    assert json.loads(record)["outcome"]["notices"]
     assert recompute(record) == record
 
 
@@ -142,4 +142,4 @@ class TestPlainData:
         assert from_plain(type(full), json.loads(canonical_json(full))) == full
 
 
-NOTICE = judged(case(), now=paris("2026-04-27T09:00")).notice.notice_id
+NOTICE = judged(case(), now=paris("2026-04-27T09:00")).notices[0].notice_id

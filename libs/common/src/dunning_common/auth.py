@@ -34,6 +34,7 @@ SCOPES = frozenset(
         "ledger:write",
         "dunning:read",
         "dunning:write",
+        "dunning:approve",
         "policies:write",
         "clock:write",
         "notices:read",

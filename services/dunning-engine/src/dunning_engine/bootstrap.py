@@ -21,8 +21,12 @@ from dunning_engine.adapters.public_law import PublicLaw
 from dunning_engine.adapters.sql_stores import StoreRoom
 from dunning_engine.entrypoints.api_cases import case_routes
 from dunning_engine.entrypoints.api_clock import clock_routes
+from dunning_engine.entrypoints.api_disputes import dispute_routes
 from dunning_engine.entrypoints.api_holds import hold_routes
+from dunning_engine.entrypoints.api_plans import plan_routes
 from dunning_engine.entrypoints.api_policies import policy_routes
+from dunning_engine.entrypoints.api_promises import promise_routes
+from dunning_engine.entrypoints.api_simulations import simulation_routes
 from dunning_engine.entrypoints.loops import ClockWalker, FlightWatch, Metrics, Sweeper
 from dunning_engine.handlers.record_facts import record_facts
 from dunning_engine.schema import SCHEMA
@@ -84,6 +88,10 @@ async def build(
     app.include_router(case_routes(rooms, law, settings))
     app.include_router(policy_routes(rooms))
     app.include_router(hold_routes(rooms, consumer.catch_up))
+    app.include_router(dispute_routes(rooms, consumer.catch_up))
+    app.include_router(promise_routes(rooms, consumer.catch_up))
+    app.include_router(plan_routes(rooms, consumer.catch_up))
+    app.include_router(simulation_routes(rooms, settings))
     app.include_router(clock_routes(rooms, signals, consumer.catch_up))
     app.include_router(feed_router(db, consumer))
 

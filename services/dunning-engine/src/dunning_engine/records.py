@@ -12,11 +12,12 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from dunning_common.outbox import Outgoing
-from dunning_engine.domain.account import Account
-from dunning_engine.domain.case import Balance, Case
+from dunning_engine.domain.account import Account, DebtorKind, HoldKind, Instalment
+from dunning_engine.domain.case import Balance, Case, PolicyKey
 
 TimeSource = Literal["unknown", "real", "sandbox"]
 LevelOutcome = Literal["in_flight", "served", "lapsed", "failed", "returned"]
+HoldOutcome = Literal["released", "ended", "kept", "partly_kept", "broken"]
 
 
 class AccountKey(NamedTuple):
@@ -131,6 +132,7 @@ class StoredCase:
     next_at: datetime | None
     opened_at: datetime | None = None
     closed_at: datetime | None = None
+    final_action: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,11 +186,14 @@ class NewRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountAfter:
-    """When an account is looked at next. `trouble` says why it could not be decided at all."""
+    """An account after deciding. `trouble` says why it could not be decided at all."""
 
     key: AccountKey
     next_action_at: datetime | None
     verdict_hash: bytes | None
+    contacted_on: tuple[date, ...]
+    credit_blocked: bool
+    waits_for_feed: bool
     trouble: str | None = None
 
 
@@ -199,7 +204,7 @@ class Changes:
     cases: list[tuple[CaseKey, StoredCase]] = field(default_factory=list)
     levels: list[NewLevel] = field(default_factory=list)
     notices: list[tuple[AccountKey, UUID, UUID, datetime, date]] = field(default_factory=list)
-    holds_ended: list[tuple[str, UUID, datetime]] = field(default_factory=list)
+    holds_ended: list[tuple[str, UUID, datetime, str, int | None]] = field(default_factory=list)
     records: list[NewRecord] = field(default_factory=list)
     accounts: list[AccountAfter] = field(default_factory=list)
     events: list[Outgoing] = field(default_factory=list)
@@ -232,13 +237,14 @@ class Pending:
     """What is still to happen before a sandbox clock may move.
 
     `due` accounts are to be decided; of `in_flight` notices news is awaited; about `unchecked`
-    debtors the ledger must be asked; `unposted` charges the ledger has yet to book. `next_at` is
-    the next instant at which an account wants to be looked at.
+    debtors the ledger must be asked; `unposted` charges the ledger has yet to book; `migrations`
+    take open cases to another policy version. `next_at` is the next instant at which an account wants to be looked at.
     """
 
     in_flight: int
     unchecked: int
     unposted: int
+    migrations: int = 0
     due: int
     next_at: datetime | None
 
@@ -250,35 +256,111 @@ class Pending:
             "notices in flight": self.in_flight,
             "debtors to ask the ledger about": self.unchecked,
             "charges to be booked": self.unposted,
+            "migrations of open cases": self.migrations,
         }
         return [f"{what}: {count}" for what, count in counts.items() if count]
 
     @property
     def must_wait(self) -> bool:
         """Somebody else has to act before the clock may move."""
-        return bool(self.in_flight or self.unchecked or self.unposted)
+        return bool(self.in_flight or self.unchecked or self.unposted or self.migrations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountAt:
-    """A locked account's kind of time, and what time that is."""
+    """A locked account's kind of time and what time that is, and whose it is.
+
+    The debtor's terms are None until they are known.
+    """
 
     time_source: TimeSource
     now: datetime
+    kind: DebtorKind | None = None
+    country: str | None = None
+    region: str | None = None
+    zone: str | None = None
+    risk: str | None = None
+    tenant_country: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwedInvoice:
+    """What an invoice owes, in minor units of its currency."""
+
+    invoice_id: str
+    number: str
+    due_on: date
+    currency: str
+    status: str
+    open_minor: int
+    handed_over: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldCase:
+    """An open case and the policy version that it is pinned to."""
+
+    invoice_id: str
+    policy_id: str
+    policy_version: int
+
+    @property
+    def policy_key(self) -> PolicyKey:
+        """Id and version of its policy."""
+        return (self.policy_id, self.policy_version)
+
+
+@dataclass(frozen=True, slots=True)
+class Resend:
+    """Makes asking twice asking once: the same key names the same hold.
+
+    `fingerprint` stands for the content of the request.
+    """
+
+    hold_id: UUID
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldRow:
-    """A hold as it is stored. Instants but for `until` and `placed_at` may be missing."""
+    """A hold as it is stored; for amounts, instalments and tolerance see `account.Hold`.
+
+    No `invoice_ids`: all of the debtor's. `began_on` is the day on which an insolvency was
+    published or a breathing space began; `deadline_on` the day by which `owner` has to act.
+    A dispute is `resolved_at` before it ends when it may rest a little longer. `assessment` is how
+    a plan was scored, `approved_by` who agreed to it against the rules. `outcome` and `paid_minor`
+    say how the hold ended, once `released_at` is set; `released_by` is None if it ended by itself.
+    """
 
     tenant: str
     hold_id: UUID
     debtor_id: str
-    invoice_id: str | None
-    kind: Literal["manual"]
+    invoice_ids: tuple[str, ...] = ()
+    kind: HoldKind = "manual"
     reason: str
-    until: datetime | None
+    until: datetime | None = None
     placed_at: datetime
     placed_by: str
+    currency: str | None = None
+    disputed_minor: int | None = None
+    instalments: tuple[Instalment, ...] = ()
+    baseline_minor: int = 0
+    grace_days: int = 0
+    tolerance_minor: int = 0
+    reason_code: str | None = None
+    owner: str | None = None
+    deadline_on: date | None = None
+    source: str | None = None
+    jurisdiction: str | None = None
+    began_on: date | None = None
+    assessment: Mapping[str, Any] | None = None
+    approved_by: str | None = None
+    fingerprint: str | None = None
+    resolution: str | None = None
+    resolved_at: datetime | None = None
+    resolved_by: str | None = None
+    note: str | None = None
     released_at: datetime | None = None
     released_by: str | None = None
+    outcome: HoldOutcome | None = None
+    paid_minor: int | None = None

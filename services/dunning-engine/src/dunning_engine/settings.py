@@ -18,7 +18,9 @@ class Settings(ServiceSettings):
     nobody wakes it. `silence_minutes` is how long a real tenant's notice may be in flight without
     news before the notifier's feed is asked. `clock_silence_s` is the same for a sandbox clock that
     waits, `ledger_patience_s` how long it waits for the ledger to book charges. `walkers` is how
-    many sandbox clocks may move at the same time.
+    many sandbox clocks may move at the same time. A simulation speaks of at most
+    `simulation_invoices_max` invoices and computes in `simulation_workers` processes;
+    one runs at a time, and `simulations_waiting` others may wait for it.
     """
 
     model_config = SettingsConfigDict(
@@ -33,6 +35,11 @@ class Settings(ServiceSettings):
     clock_silence_s: float = Field(default=1.0, gt=0)
     ledger_patience_s: float = Field(default=5.0, ge=0)
     walkers: int = Field(default=4, ge=1, le=100)
+    policy_watch_s: float = Field(default=2.0, gt=0)
+    migration_batch: int = Field(default=200, ge=1, le=10_000)
+    simulation_invoices_max: int = Field(default=100_000, ge=1)
+    simulation_workers: int = Field(default=2, ge=1, le=64)
+    simulations_waiting: int = Field(default=4, ge=0, le=1_000)
 
     @property
     def silence(self) -> timedelta:

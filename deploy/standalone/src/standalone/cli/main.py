@@ -13,7 +13,18 @@ from collections.abc import Sequence
 
 import typer
 
-from standalone.cli import apply, clock, doctor, explain, import_, rehearse, token, up
+from standalone.cli import (
+    apply,
+    clock,
+    doctor,
+    explain,
+    import_,
+    rates,
+    rehearse,
+    simulate,
+    token,
+    up,
+)
 from standalone.cli.reach import CommandError, errors
 from standalone.client import ClientError
 from standalone.embedded.broker import BrokerError
@@ -39,9 +50,11 @@ commands = typer.Typer(
 commands.command("up")(up.up)
 commands.command("import")(import_.import_)
 commands.command("rehearse")(rehearse.rehearse)
+commands.add_typer(simulate.commands, name="simulate")
 commands.command("clock")(clock.clock)
 commands.command("explain")(explain.explain)
 commands.command("apply")(apply.apply)
+commands.add_typer(rates.commands, name="rates")
 commands.command("token")(token.token)
 commands.command("doctor")(doctor.doctor)
 

@@ -17,7 +17,17 @@ from dunning_common.events.envelope import Contract, Payload
 from dunning_common.events.receivables import ChargeKind
 
 Channel = Literal["email", "sms", "letter", "registered_letter"]
-HoldKind = Literal["manual"]
+HoldKind = Literal[
+    "manual",
+    "dispute",
+    "promise",
+    "plan",
+    "pending_collection",
+    "insolvency",
+    "breathing_space",
+]
+HoldEnd = Literal["released", "ended", "kept", "partly_kept", "broken"]
+FinalAction = Literal["agency", "court_file", "write_off"]
 CloseReason = Literal["paid", "cancelled", "written_off", "handed_over"]
 
 
@@ -26,8 +36,9 @@ class NoticeItem(Contract):
 
     `version` is the ledger's version of the invoice: the send permit refuses when it moved.
     `level` is the policy's own code of the level, `level_no` its place (1 = first).
-    `interest_minor` and `compensation_minor` are charged by this notice; `charges_open_minor` was
-    charged before and is still owed.
+    `interest_minor`, `compensation_minor` and `fee_minor` are charged by this notice;
+    `charges_open_minor` was charged before and is still owed. `interest_percent` is the yearly rate
+    of the last day charged. `disputed_minor` is the part of `open_minor` that is not asked for.
     """
 
     invoice_id: str
@@ -42,7 +53,10 @@ class NoticeItem(Contract):
     open_minor: int
     charges_open_minor: int = 0
     interest_minor: int = 0
+    interest_percent: Decimal | None = None
     compensation_minor: int = 0
+    fee_minor: int = 0
+    disputed_minor: int = 0
     version: int
 
 
@@ -112,26 +126,47 @@ class LevelServedV1(Payload):
     effective_at: AwareDatetime
 
 
+class HoldInstalment(Contract):
+    """A part of a promise or a plan: so many minor units, at the latest on that day."""
+
+    on: date
+    amount_minor: int
+
+
 class HoldPlacedV1(Payload):
-    """Reminders stop for the debtor, or for one invoice when `invoice_id` is given."""
+    """Reminders stop for the debtor, or only for the invoices named.
+
+    A promise or a plan carries its `instalments`, a dispute of a part its `disputed_minor`, both in
+    minor units of `currency`. `reason_code` sorts disputes.
+    """
 
     topic: ClassVar[str] = "dunning.v1"
     debtor_id: str
     hold_id: UUID
-    invoice_id: str | None
+    invoice_ids: tuple[str, ...] = ()
     kind: HoldKind
     reason: str
+    reason_code: str | None = None
     until: AwareDatetime | None
+    currency: str | None = None
+    disputed_minor: int | None = None
+    instalments: tuple[HoldInstalment, ...] = ()
     effective_at: AwareDatetime
 
 
 class HoldReleasedV1(Payload):
-    """A hold ended, by a person or by its end date."""
+    """A hold ended: by a person, by its end date, or because a promise or plan was kept or broken.
+
+    `paid_minor` is what was paid while a promise or a plan ran, in minor units.
+    """
 
     topic: ClassVar[str] = "dunning.v1"
     debtor_id: str
     hold_id: UUID
-    invoice_id: str | None
+    kind: HoldKind
+    invoice_ids: tuple[str, ...] = ()
+    outcome: HoldEnd
+    paid_minor: int | None = None
     effective_at: AwareDatetime
 
 
@@ -161,12 +196,13 @@ class ChargeAssessedV1(Payload):
 
 
 class CaseHandedOverV1(Payload):
-    """The ladder is exhausted: the case goes to a collector or a court file."""
+    """The ladder is exhausted: to a collector, to a court file, or proposed for writing off."""
 
     topic: ClassVar[str] = "dunning.v1"
     debtor_id: str
     invoice_id: str
     level: str
+    action: FinalAction
     effective_at: AwareDatetime
 
 
@@ -180,6 +216,28 @@ class CaseClosedV1(Payload):
     effective_at: AwareDatetime
 
 
+class CaseMigratedV1(Payload):
+    """An open case follows another version of its policy, or another policy, from now on."""
+
+    topic: ClassVar[str] = "dunning.v1"
+    debtor_id: str
+    invoice_id: str
+    from_policy_id: str
+    from_policy_version: int
+    policy_id: str
+    policy_version: int
+    effective_at: AwareDatetime
+
+
+class CreditBlockChangedV1(Payload):
+    """Deliveries on credit to the debtor should stop (`blocked`), or may go on."""
+
+    topic: ClassVar[str] = "dunning.v1"
+    debtor_id: str
+    blocked: bool
+    effective_at: AwareDatetime
+
+
 DunningEvent = (
     NoticeRequestedV1
     | NoticeRevokedV1
@@ -190,4 +248,6 @@ DunningEvent = (
     | ChargeAssessedV1
     | CaseHandedOverV1
     | CaseClosedV1
+    | CaseMigratedV1
+    | CreditBlockChangedV1
 )

@@ -114,7 +114,8 @@ class DebtorTermsChangedV1(Payload):
     """What deciding needs to know about a debtor, without personal data.
 
     `zone` is an IANA time zone, `country` ISO 3166-1 alpha-2, `region` an ISO 3166-2 subdivision
-    (without the country prefix) for regional holidays.
+    (without the country prefix) for regional holidays. `segment` and `risk` are the company's own
+    words; policies choose by them.
     """
 
     topic: ClassVar[str] = "receivables.v1"
@@ -125,6 +126,7 @@ class DebtorTermsChangedV1(Payload):
     zone: str
     language: str
     segment: str | None = None
+    risk: str | None = None
     policy_id: str | None = None
     tags: tuple[str, ...] = ()
 

@@ -7,10 +7,16 @@ from importlib.resources import files
 from types import MappingProxyType
 
 from dunning_engine.adapters.policy_yaml import parse_policy
-from dunning_engine.domain.policy import BUILT_IN_BY_COUNTRY, Policy
+from dunning_engine.domain.policy import Policy
 
 BUILT_IN_VERSION = 1
-BUILT_IN_IDS = tuple(sorted(BUILT_IN_BY_COUNTRY.values()))
+_FOLDER = files("dunning_engine") / "policies"
+BUILT_IN_IDS = tuple(
+    sorted(
+        file.name.removesuffix(".yaml") for file in _FOLDER.iterdir() if file.name.endswith(".yaml")
+    )
+)
+"""One for every file of the folder."""
 
 
 @cache
@@ -34,4 +40,4 @@ def builtin_text(policy_id: str) -> str:
     """
     if policy_id not in BUILT_IN_IDS:
         raise KeyError(policy_id)
-    return (files("dunning_engine") / "policies" / f"{policy_id}.yaml").read_text("utf-8")
+    return (_FOLDER / f"{policy_id}.yaml").read_text("utf-8")

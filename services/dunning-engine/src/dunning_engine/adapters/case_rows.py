@@ -14,8 +14,9 @@ from uuid import UUID
 import orjson
 
 from dunning_engine.adapters.sql_facts import balances_from_json
+from dunning_engine.adapters.sql_holds import instalments_from_json
 from dunning_engine.domain.account import Account, Hold
-from dunning_engine.domain.case import Case, InFlight, Served
+from dunning_engine.domain.case import Approval, Case, InFlight, Served
 from dunning_engine.records import AccountKey, CaseKey, Dossier, NewLevel, StoredCase
 
 Row = Mapping[str, Any]
@@ -36,6 +37,7 @@ def assemble(
                 code=row["level"],
                 on=row["decided_on"],
                 outcome=row["outcome"],
+                reason=row["reason"],
             )
         )
     of_account: defaultdict[tuple[str, str], list[StoredCase]] = defaultdict(list)
@@ -83,6 +85,8 @@ def case_columns(key: CaseKey, stored: StoredCase) -> tuple[Any, ...]:
         stored.next_level_no,
         stored.next_level,
         stored.next_at,
+        case.not_before,
+        stored.final_action,
     )
 
 
@@ -132,19 +136,31 @@ def _account(row: Row, holds: tuple[Hold, ...]) -> Account:
         zone=row["zone"],
         language=row["language"],
         segment=row["segment"],
+        risk=row["risk"],
         tags=_tags(row["tags"]),
         holds=holds,
+        contacted_on=tuple(row["contacted_on"]),
+        unallocated_minor=_amounts(row["unallocated"]),
+        payments_fresh_until=row["payments_fresh_until"],
+        credit_blocked=row["credit_blocked"],
+        handed_over_invoices=row["handed_over_invoices"],
     )
 
 
 def _hold(row: Row) -> Hold:
     return Hold(
         hold_id=str(row["hold_id"]),
-        invoice_id=row["invoice_id"],
+        invoice_ids=tuple(row["invoice_ids"]),
         kind=row["kind"],
         reason=row["reason"],
         placed_at=row["placed_at"],
         until=row["until"],
+        disputed_minor=row["disputed_minor"],
+        currency=row["currency"],
+        instalments=instalments_from_json(row["instalments"]),
+        baseline_minor=row["baseline_minor"],
+        grace_days=row["grace_days"],
+        tolerance_minor=row["tolerance_minor"],
     )
 
 
@@ -174,6 +190,9 @@ def _stored_case(row: Row, served: tuple[Served, ...]) -> StoredCase:
             interest_through=row["interest_through"],
             compensation_charged=row["compensation_charged"],
             balances=balances_from_json(row["balances"]),
+            not_before=row["not_before"],
+            approval=_approval(row),
+            tags=_tags(row["tags"]),
         ),
         pinned=pinned,
         wanted_policy_id=row["wanted_policy_id"],
@@ -184,7 +203,14 @@ def _stored_case(row: Row, served: tuple[Served, ...]) -> StoredCase:
         next_at=row["next_at"],
         opened_at=row["opened_at"],
         closed_at=row["closed_at"],
+        final_action=row["final_action"],
     )
+
+
+def _approval(row: Row) -> Approval | None:
+    if row["approval_level_no"] is None:
+        return None
+    return Approval(level_no=row["approval_level_no"], approved=row["approved"])
 
 
 def _flight(row: Row) -> InFlight | None:
@@ -200,3 +226,7 @@ def _flight(row: Row) -> InFlight | None:
 
 def _tags(text: str) -> tuple[str, ...]:
     return () if text == "[]" else tuple(orjson.loads(text))
+
+
+def _amounts(text: str) -> tuple[tuple[str, int], ...]:
+    return () if text == "{}" else tuple(sorted(orjson.loads(text).items()))

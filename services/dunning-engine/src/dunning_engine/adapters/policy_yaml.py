@@ -1,26 +1,25 @@
-"""Policies as YAML text: reads them with PyYAML's nodes, so that every problem has line and column.
+"""Policies and selection rules as YAML text: every problem that is found has line and column.
 
-Nothing is guessed from YAML 1.1 (NO is text, 20:00 is a time); aliases, tags and duplicate keys are
-refused. What a policy must look like is the domain's business.
+Reads PyYAML's nodes. Nothing is guessed from YAML 1.1 (NO is text, 20:00 is a time); aliases, tags
+and duplicate keys are refused. What a document must look like is the domain's business.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import yaml
 
+from dunning_engine.domain.document import Path, PolicyInvalidError, PolicyProblem
 from dunning_engine.domain.policy import Policy
-from dunning_engine.domain.policy_document import (
-    Path,
-    PolicyInvalidError,
-    PolicyProblem,
-    read_policy,
-)
+from dunning_engine.domain.policy_document import read_policy
+from dunning_engine.domain.selection import Rules
+from dunning_engine.domain.selection_document import Known, read_rules
 
+T = TypeVar("T")
 TEXT_MAX = 64 * 1024
 DEPTH_MAX = 12
 _INTEGER = re.compile(r"[-+]?\d{1,9}", re.ASCII)
@@ -51,25 +50,61 @@ class PolicyTextError(ValueError):
         self.problems = tuple(ordered)
 
 
-def parse_policy(text: str | bytes, *, policy_id: str, version: int) -> Policy:
+def parse_policy(
+    text: str | bytes,
+    *,
+    policy_id: str,
+    version: int,
+    check: Callable[[Policy], Sequence[PolicyProblem]] | None = None,
+) -> Policy:
     """Read a policy from YAML text (JSON is YAML, too).
+
+    Args:
+        text: the document.
+        policy_id: the policy's id.
+        version: the policy's version.
+        check: what else must be true of it; told with line and column, too.
 
     Raises:
         PolicyTextError: with every problem found, each with line, column and remedy.
     """
+
+    def read(document: object) -> Policy:
+        policy = read_policy(document, policy_id=policy_id, version=version)
+        if check and (problems := check(policy)):
+            raise PolicyInvalidError(problems)
+        return policy
+
+    return _parse(text, read, empty="a policy has at least 'name' and 'levels'")
+
+
+def parse_rules(text: str | bytes, *, version: int, known: Known) -> Rules:
+    """Read selection rules from YAML text (JSON is YAML, too).
+
+    Raises:
+        PolicyTextError: with every problem found, each with line, column and remedy.
+    """
+
+    def read(document: object) -> Rules:
+        return read_rules(document, version=version, known=known)
+
+    return _parse(text, read, empty="write 'rules: []' for no rules")
+
+
+def _parse(text: str | bytes, read: Callable[[object], T], *, empty: str) -> T:
     walk = _Walk()
     try:
-        document = walk.value(_compose(_decode(text)), ())
+        document = walk.value(_compose(_decode(text), empty), ())
     except _UnreadableError as error:
         raise PolicyTextError([error.problem]) from None
     try:
-        policy = read_policy(document, policy_id=policy_id, version=version)
+        found = read(document)
     except PolicyInvalidError as error:
         placed = [_placed(problem, walk.places) for problem in error.problems]
         raise PolicyTextError(walk.problems + placed) from None
     if walk.problems:
         raise PolicyTextError(walk.problems)
-    return policy
+    return found
 
 
 def _placed(problem: PolicyProblem, places: Mapping[Path, _Mark]) -> TextProblem:
@@ -90,7 +125,7 @@ def _decode(text: str | bytes) -> str:
     return decoded
 
 
-def _compose(text: str) -> yaml.Node:
+def _compose(text: str, empty: str) -> yaml.Node:
     """The node tree of the text; aliases, tags and deep nesting are refused before it is built."""
     try:
         depth = 0
@@ -110,7 +145,7 @@ def _compose(text: str) -> yaml.Node:
     except yaml.YAMLError as error:
         raise _UnreadableError(f"is not valid YAML: {str(error).splitlines()[0]}") from None
     if root is None:
-        raise _UnreadableError("is empty; a policy has at least 'name' and 'levels'")
+        raise _UnreadableError(f"is empty; {empty}")
     return root
 
 

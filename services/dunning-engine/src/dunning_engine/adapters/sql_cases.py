@@ -20,7 +20,7 @@ _CASE = """c.invoice_id, c.debtor_id, c.number, c.issued_on, c.due_on, c.currenc
     c.open_minor, c.charges_open_minor, c.status, c.settled_on, c.version, c.policy_id,
     c.policy_version, c.opened_at, c.closed, c.closed_at, c.flight_notice, c.flight_revoked,
     c.failures, c.failure_reason, c.state, c.state_reason, c.next_level_no, c.next_level, c.next_at,
-    (SELECT max(l.level_no) FROM case_level l WHERE l.tenant = c.tenant
+    (SELECT max(coalesce(l.rung, l.level_no)) FROM case_level l WHERE l.tenant = c.tenant
         AND l.invoice_id = c.invoice_id AND l.outcome IN ('served', 'lapsed')) AS level_no"""
 _ONE = f"""
 SELECT {_CASE}, a.trouble, a.time_source, a.kind IS NOT NULL AS terms_known,

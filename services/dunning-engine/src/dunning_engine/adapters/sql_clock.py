@@ -26,6 +26,8 @@ SELECT
     (SELECT count(*) FROM account WHERE tenant = $1 AND returns > returns_checked) AS unchecked,
     (SELECT count(*) FROM charge WHERE tenant = $1 AND NOT posted
         AND announced_at > clock_timestamp() - make_interval(secs => $3)) AS unposted,
+    (SELECT count(*) FROM policy_migration WHERE tenant = $1 AND state IN ('running', 'waiting'))
+        AS migrations,
     (SELECT count(*) FROM account WHERE tenant = $1 AND time_source = 'sandbox'
         AND next_action_at <= $2 AND returns = returns_checked) AS due,
     (SELECT min(next_action_at) FROM account WHERE tenant = $1 AND time_source = 'sandbox'

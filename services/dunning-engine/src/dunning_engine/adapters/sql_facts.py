@@ -67,10 +67,11 @@ ORDER BY tenant, debtor_id FOR NO KEY UPDATE OF account
 """
 _SAVE_TERMS = """
 UPDATE account a SET kind = w.kind, country = w.country, region = w.region, zone = w.zone,
-    language = w.language, segment = w.segment, policy_id = w.policy_id, tags = w.tags::jsonb
+    language = w.language, segment = w.segment, risk = w.risk, policy_id = w.policy_id,
+    tags = w.tags::jsonb
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-            $8::text[], $9::text[], $10::text[])
-    AS w (tenant, debtor_id, kind, country, region, zone, language, segment, policy_id, tags)
+            $8::text[], $9::text[], $10::text[], $11::text[])
+    AS w (tenant, debtor_id, kind, country, region, zone, language, segment, risk, policy_id, tags)
 WHERE a.tenant = w.tenant AND a.debtor_id = w.debtor_id
 """
 _LOAD_INVOICES = """
@@ -98,6 +99,25 @@ ON CONFLICT (tenant, invoice_id) DO UPDATE SET debtor_id = excluded.debtor_id,
     wanted_policy_id = excluded.wanted_policy_id, tags = excluded.tags,
     balances = excluded.balances
 WHERE c.version < excluded.version
+"""
+_SAVE_CASH = """
+UPDATE account a SET unallocated = jsonb_strip_nulls(
+    a.unallocated || jsonb_build_object(w.currency, nullif(w.minor, 0)))
+FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
+    AS w (tenant, debtor_id, currency, minor)
+WHERE a.tenant = w.tenant AND a.debtor_id = w.debtor_id
+"""
+# What was held back because payments were not known far enough is looked at again.
+_WAKE_WAITING = """
+UPDATE account a SET next_action_at = least(a.next_action_at,
+    CASE a.time_source WHEN 'real' THEN clock_timestamp() WHEN 'sandbox' THEN
+        (SELECT c.now FROM tenant_clock c WHERE c.tenant = a.tenant) END)
+FROM (
+    SELECT tenant, debtor_id FROM account WHERE waits_for_feed AND tenant = ANY($1)
+    ORDER BY tenant, debtor_id FOR NO KEY UPDATE
+) AS w
+WHERE a.tenant = w.tenant AND a.debtor_id = w.debtor_id
+RETURNING a.tenant, a.time_source
 """
 _WAKE = """
 UPDATE account a SET trouble = NULL, next_action_at = least(a.next_action_at,
@@ -134,6 +154,7 @@ class SqlFacts:
             _START_CLOCKS, ids, [_midnight(t.sandbox_starts_on, t.zone, today) for t in tenants]
         )
         await signal_accounts(self._sql, await self._sql.fetch(_END_WAITING, ids))
+        await signal_accounts(self._sql, await self._sql.fetch(_WAKE_WAITING, ids))
 
     async def lock_accounts(self, keys: Sequence[AccountKey]) -> None:
         """Make sure that the accounts exist, and lock them in their order."""
@@ -155,9 +176,23 @@ class SqlFacts:
             [value.zone for value in values],
             [value.language for value in values],
             [value.segment for value in values],
+            [value.risk for value in values],
             [value.policy_id for value in values],
             [orjson.dumps(value.tags).decode() for value in values],
         )
+
+    async def save_cash(self, cash: Mapping[tuple[AccountKey, str], int]) -> None:
+        """Write the debtors' money that covers no invoice, by currency (minor units)."""
+        by_currency: dict[str, dict[AccountKey, int]] = {}
+        for (key, currency), minor in cash.items():
+            by_currency.setdefault(currency, {})[key] = minor
+        for currency, minors in by_currency.items():  # one row of an account a statement
+            await self._sql.execute(
+                _SAVE_CASH,
+                *_columns(list(minors)),
+                [currency] * len(minors),
+                list(minors.values()),
+            )
 
     async def load_invoices(self, keys: Sequence[CaseKey]) -> list[InvoiceFacts]:
         """What is known of these invoices."""

@@ -71,6 +71,12 @@ UPDATE account a SET returns = a.returns + 1
 FROM unnest($1::text[], $2::text[]) AS w (tenant, debtor_id)
 WHERE a.tenant = w.tenant AND a.debtor_id = w.debtor_id
 """
+# Of two notices of one day both are forgotten: the budget errs on the side of one contact more.
+_UNSENT = """
+UPDATE account a SET contacted_on = array_remove(a.contacted_on, w.decided_on)
+FROM unnest($1::text[], $2::text[], $3::date[]) AS w (tenant, debtor_id, decided_on)
+WHERE a.tenant = w.tenant AND a.debtor_id = w.debtor_id
+"""
 _ANNOUNCE_CHARGES = """
 INSERT INTO charge (tenant, charge_id, invoice_id)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING
@@ -102,6 +108,8 @@ class _Folded(Protocol):
     def heard(self) -> Sequence[NoticeKey]: ...
     @property
     def settled(self) -> Sequence[NoticeKey]: ...
+    @property
+    def unsent(self) -> Sequence[tuple[AccountKey, date]]: ...
     @property
     def returned(self) -> Sequence[AccountKey]: ...
     @property
@@ -145,6 +153,13 @@ class SqlNews:
         await self._sql.execute(
             _RETURNED, [a.tenant for a in folded.returned], [a.debtor_id for a in folded.returned]
         )
+        if folded.unsent:
+            await self._sql.execute(
+                _UNSENT,
+                [key.tenant for key, _ in folded.unsent],
+                [key.debtor_id for key, _ in folded.unsent],
+                [on for _, on in folded.unsent],
+            )
         await self._announce_charges([r for r in folded.finished if r.outcome == "served"])
         await self._keep_strays(folded.strays)
 

@@ -16,9 +16,11 @@ import orjson
 
 from dunning_engine.adapters.builtin_policies import builtin_policies
 from dunning_engine.adapters.pg_signals import signal_accounts
+from dunning_engine.adapters.sql_activations import SqlActivations
 from dunning_engine.domain.case import PolicyKey
 from dunning_engine.domain.policy import Policy
-from dunning_engine.domain.policy_document import read_policy, to_document
+from dunning_engine.domain.policy_document import read_policy
+from dunning_engine.domain.policy_writing import to_document
 
 _LATEST = """
 SELECT DISTINCT ON (p.tenant, p.policy_id) p.tenant, p.policy_id, p.version, p.document::text
@@ -36,8 +38,10 @@ INSERT INTO policy (tenant, policy_id, version, name, source, document, sha256, 
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 _LIST = """
-SELECT DISTINCT ON (policy_id) policy_id, version, name, stored_at FROM policy
-WHERE tenant = $1 ORDER BY policy_id, version DESC
+SELECT DISTINCT ON (p.policy_id) p.policy_id, p.version, p.name, p.stored_at,
+    a.version AS active_version
+FROM policy p LEFT JOIN policy_active a USING (tenant, policy_id)
+WHERE p.tenant = $1 ORDER BY p.policy_id, p.version DESC
 """
 _READ = """
 SELECT policy_id, version, name, source, document::text, stored_at, stored_by FROM policy
@@ -81,10 +85,11 @@ class PolicyRow:
     stored_by: str
 
 
-class SqlPolicies:
-    """A tenant's policies, inside one transaction of either role."""
+class SqlPolicies(SqlActivations):
+    """Policies, their activations and the rules that choose them, inside one transaction."""
 
     def __init__(self, sql: asyncpg.Connection[Any], cache: PolicyCache) -> None:
+        super().__init__(sql)
         self._sql = sql
         self._cache = cache
 
@@ -114,7 +119,9 @@ class SqlPolicies:
                 self._keep(row)
         return {item: policy for item in wanted if (policy := self._known(item)) is not None}
 
-    async def add(self, tenant: str, policy: Policy, *, source: str, stored_by: str) -> None:
+    async def add(
+        self, tenant: str, policy: Policy, *, source: str, stored_by: str, activate: bool = True
+    ) -> None:
         """Store a new version; the caller has chosen its number."""
         document = orjson.dumps(to_document(policy)).decode()
         await self._sql.execute(
@@ -128,6 +135,8 @@ class SqlPolicies:
             hashlib.sha256(document.encode()).hexdigest(),
             stored_by,
         )
+        if activate:
+            await self.set_active(tenant, policy.policy_id, policy.version)
 
     async def wake_unpinned(self, tenant: str) -> None:
         """Have the accounts decided whose invoices found no policy so far."""

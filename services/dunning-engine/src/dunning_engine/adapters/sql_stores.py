@@ -12,10 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dunning_common.db import Database, driver
 from dunning_engine.adapters.sql_cases import SqlCases
 from dunning_engine.adapters.sql_clock import SqlClock
+from dunning_engine.adapters.sql_disputes import SqlDisputes
 from dunning_engine.adapters.sql_facts import SqlFacts
 from dunning_engine.adapters.sql_holds import SqlHolds
+from dunning_engine.adapters.sql_migrations import SqlMigrations
 from dunning_engine.adapters.sql_news import SqlNews
+from dunning_engine.adapters.sql_plan_rules import SqlPlanRules
 from dunning_engine.adapters.sql_policies import PolicyCache, SqlPolicies
+from dunning_engine.adapters.sql_portfolio import SqlPortfolio
 from dunning_engine.adapters.sql_sweep import SqlSweep
 
 
@@ -35,9 +39,13 @@ class Stores:
         self.news = SqlNews(connection, sql)
         self.sweep = SqlSweep(connection, sql)
         self.policies = SqlPolicies(sql, cache)
+        self.migrations = SqlMigrations(connection, sql)
         self.clock = SqlClock(sql, patience_s=patience_s)
         self.holds = SqlHolds(connection, sql)
+        self.disputes = SqlDisputes(sql)
+        self.plan_rules = SqlPlanRules(sql)
         self.cases = SqlCases(sql)
+        self.portfolio = SqlPortfolio(connection, sql)
 
 
 class StoreRoom:

@@ -25,7 +25,12 @@ from dunning_engine.adapters.sql_news import SOURCE
 from dunning_engine.records import AccountKey, Changes, Dossier
 
 _ACCOUNT = """a.tenant, a.debtor_id, a.kind, a.country, a.region, a.zone, a.language, a.segment,
-    a.policy_id, a.tags::text, a.time_source, a.verdict_hash,
+    a.risk, a.policy_id, a.tags::text, a.time_source, a.verdict_hash, a.contacted_on,
+    a.unallocated::text, a.credit_blocked,
+    (SELECT t.payments_fresh_until FROM tenant t WHERE t.tenant = a.tenant) AS payments_fresh_until,
+    (SELECT count(*) FROM dunning_case x WHERE a.credit_blocked AND x.tenant = a.tenant
+        AND x.debtor_id = a.debtor_id AND x.closed = 'handed_over' AND x.status = 'open')
+        AS handed_over_invoices,
     (SELECT d.policy_id FROM default_policy d WHERE d.tenant = a.tenant) AS default_policy_id"""
 _CLAIM_REAL = f"""
 SELECT {_ACCOUNT}, statement_timestamp() AS now FROM account a
@@ -50,19 +55,23 @@ SELECT c.tenant, c.debtor_id, c.invoice_id, c.number, c.issued_on, c.due_on, c.c
     c.wanted_policy_id, c.policy_id, c.policy_version, c.flight_notice, c.flight_level_no,
     c.flight_attempt, c.flight_revoked, c.tries, c.failures, c.last_failure_on, c.failure_reason,
     c.closed, c.interest_through, c.compensation_charged, c.state, c.state_reason,
-    c.next_level_no, c.next_level, c.next_at, c.opened_at, c.closed_at
+    c.next_level_no, c.next_level, c.next_at, c.opened_at, c.closed_at, c.not_before,
+    c.approval_level_no, c.approved, c.tags::text, c.final_action
 FROM unnest($1::text[], $2::text[]) AS w (tenant, debtor_id)
 JOIN dunning_case c ON c.tenant = w.tenant AND c.debtor_id = w.debtor_id AND (c.live OR $3)
 """
 _LEVELS = """
-SELECT l.tenant, l.invoice_id, l.level_no, l.level, l.decided_on, l.outcome
+SELECT l.tenant, l.invoice_id, coalesce(l.rung, l.level_no) AS level_no, l.level, l.decided_on,
+    l.outcome, l.reason
 FROM unnest($1::text[], $2::text[]) AS w (tenant, invoice_id)
 JOIN case_level l ON l.tenant = w.tenant AND l.invoice_id = w.invoice_id
 WHERE l.outcome IN ('served', 'lapsed')
-ORDER BY l.tenant, l.invoice_id, l.level_no
+ORDER BY l.tenant, l.invoice_id, l.decided_at, l.level_no
 """
 _HOLDS = """
-SELECT h.tenant, h.debtor_id, h.hold_id, h.invoice_id, h.kind, h.reason, h.placed_at, h.until
+SELECT h.tenant, h.debtor_id, h.hold_id, h.invoice_ids, h.kind, h.reason, h.placed_at, h.until,
+    h.disputed_minor, h.currency, h.instalments::text, h.baseline_minor, h.grace_days,
+    h.tolerance_minor
 FROM unnest($1::text[], $2::text[]) AS w (tenant, debtor_id)
 JOIN hold h ON h.tenant = w.tenant AND h.debtor_id = w.debtor_id AND h.released_at IS NULL
 ORDER BY h.hold_id
@@ -74,13 +83,16 @@ UPDATE dunning_case c SET policy_id = w.policy_id, policy_version = w.policy_ver
     flight_attempt = w.flight_attempt, flight_revoked = w.flight_revoked, tries = w.tries,
     failures = w.failures, last_failure_on = w.last_failure_on, failure_reason = w.failure_reason,
     state = w.state, state_reason = w.state_reason, next_level_no = w.next_level_no,
-    next_level = w.next_level, next_at = w.next_at
+    next_level = w.next_level, next_at = w.next_at, not_before = w.not_before,
+    final_action = w.final_action
 FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::timestamptz[], $6::text[],
     $7::timestamptz[], $8::uuid[], $9::int[], $10::int[], $11::boolean[], $12::int[], $13::int[],
-    $14::date[], $15::text[], $16::text[], $17::text[], $18::int[], $19::text[], $20::timestamptz[])
+    $14::date[], $15::text[], $16::text[], $17::text[], $18::int[], $19::text[], $20::timestamptz[],
+    $21::date[], $22::text[])
     AS w (tenant, invoice_id, policy_id, policy_version, opened_at, closed, closed_at,
     flight_notice, flight_level_no, flight_attempt, flight_revoked, tries, failures,
-    last_failure_on, failure_reason, state, state_reason, next_level_no, next_level, next_at)
+    last_failure_on, failure_reason, state, state_reason, next_level_no, next_level, next_at,
+    not_before, final_action)
 WHERE c.tenant = w.tenant AND c.invoice_id = w.invoice_id
 """
 _ADD_LEVELS = """
@@ -99,8 +111,9 @@ INSERT INTO notice (tenant, notice_id, debtor_id, decision_id, decided_at, decid
 SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::timestamptz[], $6::date[])
 """
 _END_HOLDS = """
-UPDATE hold h SET released_at = w.released_at
-FROM unnest($1::text[], $2::uuid[], $3::timestamptz[]) AS w (tenant, hold_id, released_at)
+UPDATE hold h SET released_at = w.released_at, outcome = w.outcome, paid_minor = w.paid_minor
+FROM unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::text[], $5::bigint[])
+    AS w (tenant, hold_id, released_at, outcome, paid_minor)
 WHERE h.tenant = w.tenant AND h.hold_id = w.hold_id
 """
 # Two idle decisions at the same instant of a sandbox clock share their id: the later one says more.
@@ -111,9 +124,12 @@ ON CONFLICT (tenant, decision_id) DO UPDATE SET record = excluded.record
 """
 _SAVE_ACCOUNTS = """
 UPDATE account a SET next_action_at = w.next_action_at, verdict_hash = w.verdict_hash,
-    trouble = w.trouble
-FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::bytea[], $5::text[])
-    AS w (tenant, debtor_id, next_action_at, verdict_hash, trouble)
+    trouble = w.trouble, contacted_on = w.contacted_on::date[], credit_blocked = w.credit_blocked,
+    waits_for_feed = w.waits_for_feed
+FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::bytea[], $5::text[], $6::text[],
+    $7::boolean[], $8::boolean[])
+    AS w (tenant, debtor_id, next_action_at, verdict_hash, trouble, contacted_on, credit_blocked,
+    waits_for_feed)
 WHERE a.tenant = w.tenant AND a.debtor_id = w.debtor_id
 """
 
@@ -162,7 +178,15 @@ class SqlSweep:
         await self._write(
             _SAVE_ACCOUNTS,
             [
-                (*a.key, a.next_action_at, a.verdict_hash, a.trouble)
+                (
+                    *a.key,
+                    a.next_action_at,
+                    a.verdict_hash,
+                    a.trouble,
+                    f"{{{','.join(map(str, a.contacted_on))}}}",
+                    a.credit_blocked,
+                    a.waits_for_feed,
+                )
                 for a in sorted(changes.accounts, key=lambda account: account.key)
             ],
         )

@@ -20,15 +20,27 @@ PolicyKey = tuple[str, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A level that is done: `served`, or `lapsed` because its time passed before it could go out.
+    """A level that is done: `served`, or `lapsed` without a message for a `reason`.
 
-    `on` is the completion day: the date in the debtor's zone on which the level was decided.
+    Reasons: `too_late` (its time passed before it could go out), `not_applicable` (its conditions
+    did not hold), `rejected` (a person skipped it).
+    `level_no` is its place in the present version of the policy. `on` is the completion day: the
+    date in the debtor's zone on which the level was decided.
     """
 
     level_no: int
     code: str
     on: date
     outcome: LevelOutcome = "served"
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """What a person said about a level that needs it: let it go out, or skip it."""
+
+    level_no: int
+    approved: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +79,9 @@ class Case:
     `interest_through` is the last day for which interest was charged already,
     `compensation_charged` says that the fixed sum was.
     `balances` is the history of the principal, oldest first; empty means `open_minor` all along.
+    `disputed_minor` is the part of the principal that is disputed and not dunned.
+    `not_before` is the day before which nothing goes out, because a hold ended a short while ago.
+    `approval` is the last word of a person about a level that needs one.
     """
 
     invoice_id: str
@@ -91,6 +106,15 @@ class Case:
     interest_through: date | None = None
     compensation_charged: bool = False
     balances: tuple[Balance, ...] = ()
+    disputed_minor: int = 0
+    not_before: date | None = None
+    approval: Approval | None = None
+    tags: tuple[str, ...] = ()
+
+    @property
+    def due_minor(self) -> int:
+        """The principal that reminders may ask for: what is open and not disputed."""
+        return max(0, self.open_minor - self.disputed_minor)
 
     @property
     def policy_key(self) -> PolicyKey:
@@ -119,9 +143,11 @@ class Case:
         done = Served(level_no=level_no, code=code, on=on)
         return self._advanced(done)
 
-    def lapsed(self, level_no: int, code: str, on: date) -> Case:
-        """The level's time passed; it is recorded and not served."""
-        return self._advanced(Served(level_no=level_no, code=code, on=on, outcome="lapsed"))
+    def lapsed(self, level_no: int, code: str, on: date, reason: str = "too_late") -> Case:
+        """The level ends without a message; it is recorded and not served."""
+        return self._advanced(
+            Served(level_no=level_no, code=code, on=on, outcome="lapsed", reason=reason)
+        )
 
     def failed(self, on: date, reason: str) -> Case:
         """No channel of the notice in flight got through; `on` is a date in the debtor's zone."""

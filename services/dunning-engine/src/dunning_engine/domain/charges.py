@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from uuid import UUID
 
 from dunning_common.ids import name_id
 from dunning_engine.domain.account import Account
 from dunning_engine.domain.case import Balance, Case
+from dunning_engine.domain.compensation import fixed_compensation
+from dunning_engine.domain.fees import Fee, FeePer, fee_minor
 from dunning_engine.domain.interest import (
     ChargeSegment,
     compute_interest,
-    fixed_compensation,
     interest_terms,
+    runs_from_notice,
 )
+from dunning_engine.domain.law import Confidence
 from dunning_engine.domain.policy import Charge, Level, Policy
 from dunning_engine.domain.rates import RateBook
 from dunning_engine.domain.schedule import add_days
-from dunning_engine.domain.verdict import Step, step
+from dunning_engine.domain.verdict import Fact, Step, step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,7 @@ class ChargePlan:
     assessed_on: date
     basis: str
     segments: tuple[ChargeSegment, ...] = ()
+    per: FeePer = "invoice"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +55,12 @@ class Assessment:
         """The charge of that kind in minor units; 0 when there is none."""
         return sum(charge.amount_minor for charge in self.charges if charge.kind == kind)
 
+    @property
+    def interest_percent(self) -> Decimal | None:
+        """The yearly rate of the last day of interest; None without interest."""
+        lines = [line for charge in self.charges for line in charge.segments]
+        return lines[-1].rate_percent if lines else None
+
 
 _NOTHING = Assessment(charges=(), steps=())
 
@@ -62,15 +73,16 @@ def assess(
     Raises:
         MissingRateError: a half-year of the interest is not in the book.
     """
-    country = policy.country
-    if country is None or not level.charges:
+    if not level.charges and level.fee is None:
         return _NOTHING
-    found: list[tuple[ChargePlan | None, Step]] = []
-    if "interest" in level.charges:
+    country, found = policy.country, list[tuple[ChargePlan | None, Step]]()
+    if country and "interest" in level.charges:
         starts_on = interest_starts_on(account, case, policy, country)
         found.append(_interest(account, case, country, level, starts_on, today, rates))
-    if "compensation" in level.charges:
-        found.append(_compensation(account, case, country, level, today))
+    if country and "compensation" in level.charges:
+        found.append(_compensation(account, case, country, level, today, rates))
+    if level.fee:
+        found.append(_fee(account, case, policy, level, level.fee, today))
     return Assessment(
         charges=tuple(charge for charge, _ in found if charge),
         steps=tuple(reason for _, reason in found),
@@ -80,10 +92,10 @@ def assess(
 def interest_starts_on(account: Account, case: Case, policy: Policy, country: str) -> date | None:
     """First day of interest: the day after the due date, or after a consumer's formal notice.
 
-    None while a French consumer has had no formal notice.
+    None while a consumer whose law asks for one (France, Belgium, Spain) has had no formal notice.
     """
     starts_on = add_days(case.due_on, 1)
-    if not (country == "FR" and account.kind == "consumer"):
+    if not runs_from_notice(country, account.kind, case.issued_on):
         return starts_on
     for done in case.served:
         level = policy.level(done.level_no)
@@ -101,9 +113,10 @@ def _interest(
     today: date,
     rates: RateBook,
 ) -> tuple[ChargePlan | None, Step]:
-    terms = interest_terms(country, account.kind, case.issued_on)
-    if terms is None:
-        return None, step("no_interest", reason="no_interest_in_law")
+    tags = frozenset((*account.tags, *case.tags))
+    terms = interest_terms(country, account.kind, case.issued_on, tags=tags)
+    if isinstance(terms, str):
+        return None, step("no_interest", reason=terms)
     if starts_on is None:
         return None, step("no_interest", reason="consumer_before_formal_notice")
     first_day = starts_on
@@ -111,11 +124,12 @@ def _interest(
         first_day = max(first_day, add_days(case.interest_through, 1))
     found = compute_interest(
         terms,
-        balances=case.balances or (Balance(since=starts_on, open_minor=case.open_minor),),
+        balances=_undisputed(case, starts_on),
         starts_on=starts_on,
         first_day=first_day,
         through=today,
         rates=rates,
+        earlier_is_unpaid=case.charges_open_minor > 0,
     )
     if found.amount_minor <= 0:
         return None, step("no_interest", reason="amounts_to_nothing")
@@ -128,11 +142,23 @@ def _interest(
         first_day=first_day,
         through=today,
         basis=terms.basis,
+        **_doubt(terms.confidence),
+    )
+
+
+def _undisputed(case: Case, starts_on: date) -> tuple[Balance, ...]:
+    """The history of the principal without the part that is disputed now: that one is not asked."""
+    history = case.balances or (Balance(since=starts_on, open_minor=case.open_minor),)
+    if not case.disputed_minor:
+        return history
+    return tuple(
+        replace(balance, open_minor=max(0, balance.open_minor - case.disputed_minor))
+        for balance in history
     )
 
 
 def _compensation(
-    account: Account, case: Case, country: str, level: Level, today: date
+    account: Account, case: Case, country: str, level: Level, today: date, rates: RateBook
 ) -> tuple[ChargePlan | None, Step]:
     if case.compensation_charged:
         return None, step("no_compensation", reason="charged_before")
@@ -143,11 +169,35 @@ def _compensation(
         debt_minor=case.balances[0].open_minor if case.balances else case.open_minor,
         issued_on=case.issued_on,
         due_on=case.due_on,
+        rates=rates,
     )
     if isinstance(found, str):
         return None, step("no_compensation", reason=found)
     charge = _charge(account, case, level, "compensation", found.amount_minor, today, found.basis)
-    return charge, step("compensation", amount_minor=found.amount_minor, basis=found.basis)
+    return charge, step(
+        "compensation",
+        amount_minor=found.amount_minor,
+        basis=found.basis,
+        **_doubt(found.confidence),
+    )
+
+
+def _doubt(confidence: Confidence) -> dict[str, Fact]:
+    """What the trace says of a rule that nobody looked up yet."""
+    return {} if confidence == "sourced" else {"confidence": confidence}
+
+
+def _fee(
+    account: Account, case: Case, policy: Policy, level: Level, fee: Fee, today: date
+) -> tuple[ChargePlan | None, Step]:
+    if account.kind == "consumer" and not fee.consumers:
+        return None, step("no_fee", reason="consumer")
+    amount_minor = fee_minor(fee, case.currency, case.due_minor)
+    if amount_minor <= 0:
+        return None, step("no_fee", reason="none_in_this_currency")
+    basis = f"policy {policy.policy_id}, version {policy.version}, level {level.code}"
+    charge = _charge(account, case, level, "fee", amount_minor, today, basis)
+    return replace(charge, per=fee.per), step("fee", amount_minor=amount_minor, per=fee.per)
 
 
 def _charge(
@@ -162,7 +212,7 @@ def _charge(
 ) -> ChargePlan:
     return ChargePlan(
         # One per invoice, level and kind: however often the level is tried, it is charged once.
-        charge_id=name_id("charge", account.tenant, case.invoice_id, str(level.level_no), kind),
+        charge_id=name_id("charge", account.tenant, case.invoice_id, level.code, kind),
         invoice_id=case.invoice_id,
         kind=kind,
         currency=case.currency,

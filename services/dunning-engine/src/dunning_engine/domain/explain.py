@@ -5,7 +5,7 @@ Words only: every statement restates a verdict's rule trace, nothing is decided 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -52,18 +52,23 @@ class Explanation:
 
 def explain(
     account: Account,
-    case: Case,
+    cases: Sequence[Case],
+    invoice_id: str,
     policies: Mapping[PolicyKey, Policy],
     now: datetime,
     calendar: Calendar,
     rates: RateBook,
 ) -> Explanation:
-    """Say where a case stands, by deciding about it without doing anything.
+    """Say where a case stands, by deciding about the debtor without doing anything.
+
+    `cases` are the debtor's, those that are closed for good left out unless one is asked about.
 
     Raises:
         CalendarYearMissingError: the calendar was not loaded for the year of `now`.
     """
-    verdict = decide(account, [case], policies, now, calendar, rates).verdicts[0]
+    case = next(found for found in cases if found.invoice_id == invoice_id)
+    decision = decide(account, cases, policies, now, calendar, rates)
+    verdict = next(found for found in decision.verdicts if found.invoice_id == invoice_id)
     policy = policies.get(case.policy_key)
     words = [_standing(case), *(_done(done) for done in case.served)]
     if policy:
@@ -92,7 +97,8 @@ def _standing(case: Case) -> str:
 
 def _done(done: Served) -> str:
     if done.outcome == "lapsed":
-        return f"Level {done.level_no} ({done.code}) was dropped on {done.on}: it was too late."
+        why = LAPSES.get(done.reason or "too_late", done.reason)
+        return f"Level {done.level_no} ({done.code}) was dropped on {done.on}: {why}."
     return f"Level {done.level_no} ({done.code}) was served on {done.on}."
 
 
@@ -109,7 +115,19 @@ def _next(verdict: Verdict, zone: str) -> NextStep | None:
     )
 
 
-OBSTACLE_STEPS = ("held", "attempts", "minimum", "missing_rate", "in_flight", "settled")
+OBSTACLE_STEPS = (
+    "held",
+    "attempts",
+    "minimum",
+    "unmet",
+    "stale_feed",
+    "unmatched_receipt",
+    "contact_budget",
+    "approval",
+    "missing_rate",
+    "in_flight",
+    "settled",
+)
 
 
 def _obstacles(verdict: Verdict, currency: str, zone: str) -> tuple[Obstacle, ...]:
@@ -136,6 +154,7 @@ def _conclusion(verdict: Verdict, zone: str) -> str:
         else f"{level} waits for a hold without an end.",
         "held": f"{level} is held back." + (f" It can go out on {when}." if verdict.at else ""),
         "in_flight": "Nothing else is decided until the notice on its way is settled.",
+        "awaiting_approval": f"{level} waits for somebody to approve it.",
         "blocked": f"{level if verdict.level else 'The case'} is blocked: {reason}.{then}",
         "handed_over": f"{level}: the case is handed over ({verdict.reason}), no message is sent.",
         "exhausted": "The ladder has no further level.",
@@ -153,8 +172,32 @@ REASONS = {
     "undeliverable": "no channel got through",
     "below_minimum": "less is owed than the level's minimum",
     "missing_rate": "a reference rate for the interest is missing",
+    "not_applicable": "its conditions do not hold",
     "policy_missing": "its policy version is not known here",
     "no_permitted_day": "its calendar permits no day",
+}
+LAPSES = {
+    "too_late": "it was too late",
+    "not_applicable": "its conditions did not hold",
+    "rejected": "somebody decided to skip it",
+}
+CONDITIONS = {
+    "minimum": "the open amount is too small",
+    "maximum": "the open amount is too large",
+    "debtor_minimum": "the debtor owes too little in sum",
+    "invoices_at_least": "the debtor has too few overdue invoices",
+    "invoices_at_most": "the debtor has too many overdue invoices",
+    "kinds": "it is meant for other kinds of debtors",
+    "countries": "it is meant for other countries",
+    "segments": "it is meant for other segments",
+    "risks": "it is meant for other risk classes",
+    "tags": "none of its tags is set",
+    "without_tags": "a tag that excludes it is set",
+}
+ANCHORS = {
+    "invoice_date": "the invoice date",
+    "end_of_month": "the end of the month of the due date",
+    "previous_level": "the level before",
 }
 NOT_CHARGED = {
     "no_interest_in_law": "no law that gives interest is known for this claim",
@@ -165,6 +208,11 @@ NOT_CHARGED = {
     "consumer": "a consumer never owes it",
     "before_the_law": "the law that gives it is younger than the claim",
     "other_currency": "the law gives it in another currency than the invoice's",
+    "none_in_this_currency": "the policy names none for this currency and amount",
+    "only_if_agreed": "the law gives it only where the contract says so",
+    "rate_not_kept": "its rate moves from day to day and is not kept here",
+    "consumer_conditions": "a consumer owes it only after conditions that nobody confirmed",
+    "no_conversion_rate": "the rate that converts it from euros is missing",
 }
 
 
@@ -182,6 +230,48 @@ def _threshold(facts: Facts, _currency: str, _zone: str) -> str:
     days = int(str(facts["days"]))
     side = f"{-days} days before" if days < 0 else f"{days} days after"
     return f"The policy asks for it {side} the due date {facts['due_on']}: from {facts['day']}."
+
+
+def _anchor(facts: Facts, _currency: str, _zone: str) -> str:
+    what = ANCHORS[str(facts["anchor"])]
+    return (
+        f"The policy asks for it {facts['days']} days after {what}, {facts['on']}: "
+        f"from {facts['day']}."
+    )
+
+
+def _paid_lately(facts: Facts, _currency: str, _zone: str) -> str:
+    return (
+        f"After the part payment of {facts['on']} it keeps quiet for {facts['days']} days: "
+        f"until {facts['day']}."
+    )
+
+
+def _stale_feed(facts: Facts, _currency: str, zone: str) -> str:
+    known = _local(facts["fresh_until"], zone) if facts["fresh_until"] else "no day at all"
+    return (
+        f"Payments are known until {known}, more than {facts['hours']} hours ago: the invoice may "
+        "be paid. Send the newest payments, and say until when they are complete."
+    )
+
+
+def _unmatched_receipt(facts: Facts, currency: str, _zone: str) -> str:
+    return (
+        f"{_money(facts['unallocated_minor'], currency)} of the debtor cover no invoice yet and "
+        "would cover this one: allocate them first."
+    )
+
+
+def _contact_budget(facts: Facts, _currency: str, _zone: str) -> str:
+    return (
+        f"The debtor was written to as often as the policy allows: there is room again from "
+        f"{facts['day']}."
+    )
+
+
+def _fee(facts: Facts, currency: str, _zone: str) -> str:
+    of_whom = " for the whole notice" if facts["per"] == "notice" else ""
+    return f"A fee of {_money(facts['amount_minor'], currency)}{of_whom}, by the policy."
 
 
 def _grace(facts: Facts, _currency: str, _zone: str) -> str:
@@ -235,18 +325,33 @@ def _minimum(facts: Facts, currency: str, _zone: str) -> str:
 def _interest(facts: Facts, currency: str, _zone: str) -> str:
     return (
         f"Interest of {_money(facts['amount_minor'], currency)} from {facts['first_day']} through "
-        f"{facts['through']} ({facts['basis']})."
+        f"{facts['through']} ({facts['basis']}).{_doubt(facts)}"
     )
 
 
 def _compensation(facts: Facts, currency: str, _zone: str) -> str:
-    return f"Fixed compensation of {_money(facts['amount_minor'], currency)} ({facts['basis']})."
+    amount = _money(facts["amount_minor"], currency)
+    return f"Fixed compensation of {amount} ({facts['basis']}).{_doubt(facts)}"
+
+
+def _doubt(facts: Facts) -> str:
+    return " Nobody has verified this rule yet." if facts.get("confidence") else ""
 
 
 SENTENCES: Mapping[str, Callable[[Facts, str, str], str | None]] = {
     "settled": lambda facts, *_: f"Nothing is owed: {REASONS[str(facts['reason'])]}.",
     "in_flight": lambda facts, *_: f"Notice {facts['notice_id']} is on its way.",
     "threshold": _threshold,
+    "anchor": _anchor,
+    "resumed": lambda facts, *_: f"A hold ended a short while ago: quiet until {facts['day']}.",
+    "paid_lately": _paid_lately,
+    "unmet": lambda facts, *_: f"A condition does not hold: {CONDITIONS[str(facts['name'])]}.",
+    "stale_feed": _stale_feed,
+    "unmatched_receipt": _unmatched_receipt,
+    "contact_budget": _contact_budget,
+    "approval": lambda *_: "The policy wants a person to approve it first.",
+    "fee": _fee,
+    "no_fee": lambda facts, *_: f"No fee: {NOT_CHARGED[str(facts['reason'])]}.",
     "grace": _grace,
     "gap": _gap,
     "retry": _retry,

@@ -1,21 +1,23 @@
 """A notice: what one decision asks the notifier to send to a debtor, and how it came out.
 
-One notice holds all items due now; one message per channel covers the items whose level uses it.
+A notice holds all items that go out together; one message per channel covers the items whose level
+uses it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
 from dunning_common.ids import name_id
 from dunning_engine.domain.account import Account
-from dunning_engine.domain.case import Case
+from dunning_engine.domain.case import Case, PolicyKey
 from dunning_engine.domain.charges import Assessment, ChargePlan
-from dunning_engine.domain.policy import CHANNELS, TEMPLATES, Channel, Level, Template
+from dunning_engine.domain.policy import CHANNELS, TEMPLATES, Channel, Level, Policy, Template
 from dunning_engine.domain.schedule import add_days
 
 MessageState = Literal["pending", "sent", "unknown", "failed", "suppressed", "returned"]
@@ -27,8 +29,10 @@ NoticeOutcome = Literal["in_flight", "served", "failed", "returned"]
 class NoticeItem:
     """One invoice inside a notice. Amounts are minor units of `currency`.
 
-    `interest_minor` and `compensation_minor` are charged by this notice; `charges_open_minor` was
-    charged before and is still owed. `attempt` is the try this notice is for the case.
+    `interest_minor`, `compensation_minor` and `fee_minor` are charged by this notice, interest at
+    `interest_percent` a year on its last day; `charges_open_minor` was charged before and is still
+    owed. `disputed_minor` of `open_minor` is not asked for. `attempt` is the try this notice is for
+    the case.
     """
 
     invoice_id: str
@@ -47,11 +51,15 @@ class NoticeItem:
     charges_open_minor: int
     interest_minor: int
     compensation_minor: int
+    fee_minor: int = 0
+    interest_percent: Decimal | None = None
+    disputed_minor: int = 0
     version: int
     policy_id: str
     policy_version: int
     pay_by: date | None = None
     charges: tuple[ChargePlan, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +102,7 @@ def compose_item(case: Case, level: Level, today: date, assessed: Assessment) ->
         level=level.code,
         level_no=level.level_no,
         template=level.template,
-        channels=level.channels,
+        channels=level.channels_after(case.failures),
         attempt=case.tries + 1,
         issued_on=case.issued_on,
         due_on=case.due_on,
@@ -105,24 +113,49 @@ def compose_item(case: Case, level: Level, today: date, assessed: Assessment) ->
         charges_open_minor=case.charges_open_minor,
         interest_minor=assessed.minor("interest"),
         compensation_minor=assessed.minor("compensation"),
+        fee_minor=assessed.minor("fee"),
+        interest_percent=assessed.interest_percent,
+        disputed_minor=case.disputed_minor,
         version=case.version,
         policy_id=case.policy_id,
         policy_version=case.policy_version,
         pay_by=None if level.pay_within_days is None else add_days(today, level.pay_within_days),
         charges=assessed.charges,
+        tags=case.tags,
     )
 
 
-def compose_notice(
-    account: Account, items: Sequence[NoticeItem], now: datetime, today: date
-) -> NoticePlan | None:
-    """One notice of all the items, the longest overdue first; None when there are none."""
-    if not items:
-        return None
-    ordered = sorted(items, key=lambda item: (item.due_on, item.invoice_id))
+def group_items(
+    items: Sequence[NoticeItem], policies: Mapping[PolicyKey, Policy]
+) -> list[list[NoticeItem]]:
+    """Which items go out together, the longest overdue first: all, unless a policy differs."""
+    joint: list[NoticeItem] = []
+    apart: list[NoticeItem] = []
+    for item in sorted(items, key=lambda item: (item.due_on, item.invoice_id)):
+        policy = policies[item.policy_id, item.policy_version]
+        alone = policy.consolidation == "invoice" or policy.separate_tags & set(item.tags)
+        (apart if alone else joint).append(item)
+    return [*([joint] if joint else []), *([item] for item in apart)]
+
+
+def compose_notices(
+    account: Account,
+    items: Sequence[NoticeItem],
+    policies: Mapping[PolicyKey, Policy],
+    now: datetime,
+    today: date,
+) -> tuple[NoticePlan, ...]:
+    """The notices that speak of all the items."""
+    return tuple(_compose(account, group, now, today) for group in group_items(items, policies))
+
+
+def _compose(
+    account: Account, group: Sequence[NoticeItem], now: datetime, today: date
+) -> NoticePlan:
+    ordered = _one_fee_per_notice(group)
     leading = max(ordered, key=_rank)
     return NoticePlan(
-        notice_id=_notice_id(account, items),
+        notice_id=_notice_id(account, ordered),
         debtor_id=account.debtor_id,
         decided_at=now,
         decided_on=today,
@@ -137,6 +170,22 @@ def compose_notice(
             if (covered := [item for item in ordered if channel in item.channels])
         ),
     )
+
+
+def _one_fee_per_notice(items: Sequence[NoticeItem]) -> list[NoticeItem]:
+    """A fee for the whole notice is borne by the oldest invoice of its level alone."""
+    kept, seen = [], set()
+    for item in items:
+        fee = next((charge for charge in item.charges if charge.per == "notice"), None)
+        bearer = (item.policy_id, item.level_no, item.currency)
+        if fee is None or bearer not in seen:
+            kept.append(item)
+        else:
+            rest = tuple(charge for charge in item.charges if charge is not fee)
+            kept.append(replace(item, fee_minor=0, charges=rest))
+        if fee is not None:
+            seen.add(bearer)
+    return kept
 
 
 def _message(channel: Channel, covered: Sequence[NoticeItem]) -> NoticeMessage:

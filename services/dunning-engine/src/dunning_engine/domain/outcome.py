@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Literal
 from uuid import UUID
 
 from dunning_engine.domain.case import CloseReason
@@ -15,7 +16,7 @@ from dunning_engine.domain.verdict import Verdict
 class LevelDone:
     """A level that ends in this decision without a message: lapsed, or handed over.
 
-    `reason` is `too_late` for a lapse and the policy's final action for a hand-over.
+    `reason` is that of `case.Served` for a lapse and the policy's final action for a hand-over.
     """
 
     invoice_id: str
@@ -40,6 +41,26 @@ class Revocation:
     notice_id: UUID
     invoice_id: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldEnded:
+    """A hold is over: its end has come, or its promise or plan was kept or broken.
+
+    `paid_minor` is what was paid while a promise or plan ran (minor units).
+    """
+
+    hold_id: str
+    outcome: Literal["ended", "kept", "partly_kept", "broken"]
+    paid_minor: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumption:
+    """After a hold ended, nothing goes out about the invoice before that day."""
+
+    invoice_id: str
+    not_before: date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +94,9 @@ class Decision:
 
     Apply in this order: `reopened` (set `closed` to None), `closings` (set `closed`), `revocations`
     (set `in_flight.revoked`), `lapses` and `hand_overs` (append to `served`; a hand-over closes
-    the case as `handed_over`), `notice` (set `in_flight`, add one to `tries` of each item's case),
-    `holds_ended` (mark released), then store `next_action_at`.
+    the case as `handed_over`), `notices` (set `in_flight`, add one to `tries` of each item's case),
+    `holds_ended` (mark released), `resumes` (set `not_before`), `credit_block` (a change, or None),
+    then store `next_action_at`.
     `next_action_at` is the earliest moment at which anything can happen: later than `now`, or None
     when only a new fact can change something.
     """
@@ -82,25 +104,33 @@ class Decision:
     decision_id: UUID
     decided_at: datetime
     decided_on: date
-    notice: NoticePlan | None = None
+    notices: tuple[NoticePlan, ...] = ()
     lapses: tuple[LevelDone, ...] = ()
     hand_overs: tuple[LevelDone, ...] = ()
     closings: tuple[Closing, ...] = ()
     reopened: tuple[str, ...] = ()
     revocations: tuple[Revocation, ...] = ()
-    holds_ended: tuple[str, ...] = ()
+    holds_ended: tuple[HoldEnded, ...] = ()
+    resumes: tuple[Resumption, ...] = ()
+    credit_block: bool | None = None
     verdicts: tuple[Verdict, ...]
     next_action_at: datetime | None = None
+
+    @property
+    def items(self) -> tuple[NoticeItem, ...]:
+        """Everything that the notices speak of."""
+        return tuple(item for notice in self.notices for item in notice.items)
 
     @property
     def has_effects(self) -> bool:
         """Does it change anything but the time of the next look? Only then is it recorded."""
         return bool(
-            self.notice
+            self.notices
             or self.lapses
             or self.hand_overs
             or self.closings
             or self.reopened
             or self.revocations
             or self.holds_ended
+            or self.credit_block is not None
         )

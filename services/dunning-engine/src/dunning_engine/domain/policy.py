@@ -10,6 +10,8 @@ from datetime import time
 from typing import Literal, get_args
 
 from dunning_engine.domain.case import PolicyKey
+from dunning_engine.domain.conditions import Amounts, Conditions, Otherwise, amount_in
+from dunning_engine.domain.fees import Fee
 
 Channel = Literal["email", "sms", "letter", "registered_letter"]
 Template = Literal[
@@ -20,16 +22,38 @@ Template = Literal[
     "formal_notice",
     "letter_before_action",
 ]
-Charge = Literal["interest", "compensation"]
-FinalAction = Literal["agency"]
+Charge = Literal["interest", "compensation", "fee"]
+LegalCharge = Literal["interest", "compensation"]
+FinalAction = Literal["agency", "court_file", "write_off"]
+Anchor = Literal["due_date", "invoice_date", "end_of_month", "previous_level"]
+Counting = Literal["calendar_days", "business_days"]
+Consolidation = Literal["debtor", "invoice"]
+UnmatchedRule = Literal["ignore", "hold"]
 
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 TEMPLATES: tuple[Template, ...] = get_args(Template)
 """Template families, the mildest first."""
-CHARGES: tuple[Charge, ...] = get_args(Charge)
+CHARGES: tuple[LegalCharge, ...] = get_args(LegalCharge)
+"""Charges that the law gives; fees are the policy's own."""
 FINAL_ACTIONS: tuple[FinalAction, ...] = get_args(FinalAction)
+ANCHORS: tuple[Anchor, ...] = get_args(Anchor)
+COUNTINGS: tuple[Counting, ...] = get_args(Counting)
+CONSOLIDATIONS: tuple[Consolidation, ...] = get_args(Consolidation)
+UNMATCHED_RULES: tuple[UnmatchedRule, ...] = get_args(UnmatchedRule)
 
-BUILT_IN_BY_COUNTRY = {"FR": "france-b2b", "DE": "germany-b2b", "GB": "uk-b2b"}
+BUDGET_DAYS_MAX = 366
+"""The longest a contact can count."""
+BUILT_IN_BY_COUNTRY = {
+    "AT": "austria-b2b",
+    "BE": "belgium-b2b",
+    "DE": "germany-b2b",
+    "ES": "spain-b2b",
+    "FR": "france-b2b",
+    "GB": "uk-b2b",
+    "IE": "ireland-b2b",
+    "IT": "italy-b2b",
+    "NL": "netherlands-b2b",
+}
 LAST_RESORT_POLICY_ID = "france-b2b"
 
 
@@ -37,45 +61,82 @@ LAST_RESORT_POLICY_ID = "france-b2b"
 class Level:
     """One rung of the ladder.
 
-    `threshold_days` counts from the due date (negative: before it), `gap_days` from the completion
-    of the previous served post-due level. A `final` level sends nothing and ends the ladder.
-    `minimum_minor` maps a currency to the least principal worth this level (minor units).
+    `threshold_days` counts from `anchor` (negative: before it): the due date, the invoice date, the
+    end of the due date's month, or the completion of the level before. `gap_days` counts from the
+    completion of the previous served post-due level. Both are `counting` calendar days, or days on
+    which the policy may speak. A `final` level sends nothing and ends the ladder.
+
+    `minimum_minor` maps a currency to the least principal worth this level (minor units): below it
+    the level waits. `when` must hold when the level is due; `otherwise` it is skipped, or waits.
+    `charges` are the law's, `fee` is the policy's own. A level with `needs_approval` waits for a
+    person. When a try failed, the next one goes by `fallback`, if there is any. Once a level with
+    `credit_block` was served, deliveries should stop until the invoice is settled.
+    A level that is `beyond_budget` goes out although the contact budget is used up.
     `pay_within_days` gives the last day to pay that the notice names.
     """
 
     code: str
     level_no: int
     threshold_days: int
+    anchor: Anchor = "due_date"
     gap_days: int = 0
+    counting: Counting = "calendar_days"
     channels: tuple[Channel, ...] = ()
+    fallback: tuple[Channel, ...] = ()
     template: Template | None = None
-    charges: frozenset[Charge] = frozenset()
+    charges: frozenset[LegalCharge] = frozenset()
+    fee: Fee | None = None
     final: FinalAction | None = None
     pay_within_days: int | None = None
-    minimum_minor: tuple[tuple[str, int], ...] = ()
+    minimum_minor: Amounts = ()
+    when: Conditions | None = None
+    otherwise: Otherwise = "skip"
+    needs_approval: bool = False
+    credit_block: bool = False
+    beyond_budget: bool = False
 
     @property
     def is_pre_due(self) -> bool:
         """Is it meant to arrive before the due date? Then it may lapse and sets no spacing."""
-        return self.threshold_days < 0
+        return self.anchor == "due_date" and self.threshold_days < 0
 
     def least_minor(self, currency: str) -> int:
         """The least principal in that currency worth this level (minor units); 0: any."""
-        for code, minor in self.minimum_minor:
-            if code == currency:
-                return minor
-        return 0
+        return amount_in(self.minimum_minor, currency) or 0
+
+    def channels_after(self, failures: int) -> tuple[Channel, ...]:
+        """By which channels the next try goes, after so many failed ones."""
+        return self.fallback if failures and self.fallback else self.channels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactBudget:
+    """At most `max_contacts` notices in any `days` days, and `quiet_days` free days between two.
+
+    Counted per debtor over all its invoices, policies and channels.
+    """
+
+    max_contacts: int
+    days: int
+    quiet_days: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """A version of a policy.
 
-    `country` is the law that charges follow (FR, DE, GB; None: no charges possible).
+    `country` is the law that charges follow (None: no charges possible).
     `weekdays` are the days on which it may speak (0 = Monday); the send window [`opens`, `closes`)
     is wall time in the debtor's zone; with `observe_holidays` the debtor's public holidays are
     left out. `grace_days` keeps every post-due level from going out earlier than so many days
     after the due date. `max_attempts` failed tries block the level.
+
+    `resume_days` is how long after the end of a hold nothing goes out, `quiet_after_payment_days`
+    how long after a part payment. `budget` bounds the contacts of a debtor. With `consolidation`
+    `debtor` one notice speaks of all invoices that are due; those with a tag in `separate_tags`,
+    and all with `invoice`, get a notice each. `payment_feed_hours` is how old the tenant's payments
+    may be before nothing is sent; `unmatched_receipts` says whether money of the debtor that covers
+    no invoice yet, but would cover this one, holds it back.
     """
 
     policy_id: str
@@ -89,6 +150,13 @@ class Policy:
     observe_holidays: bool = True
     grace_days: int = 0
     max_attempts: int = 3
+    resume_days: int = 0
+    quiet_after_payment_days: int = 0
+    budget: ContactBudget | None = None
+    consolidation: Consolidation = "debtor"
+    separate_tags: frozenset[str] = frozenset()
+    payment_feed_hours: int | None = None
+    unmatched_receipts: UnmatchedRule = "ignore"
 
     @property
     def key(self) -> PolicyKey:

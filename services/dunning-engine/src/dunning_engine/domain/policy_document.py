@@ -1,25 +1,29 @@
-"""Policies as documents: reading and checking them, writing them in one canonical form.
+"""Policies as documents: reading and checking them. Writing them is `policy_writing`'s business.
 
-A document is what YAML or JSON gives (mappings, lists, text, numbers, booleans); nothing here
-knows files or line numbers: a problem names its place by path. Every problem is collected, not
-only the first.
+Nothing here knows files or line numbers: a problem names its place by path. Every problem is
+collected, not only the first.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dunning_common.money import MoneyError, parse_minor, to_decimal_string
+from dunning_engine.domain.conditions import Conditions
+from dunning_engine.domain.document import DocumentReader, Path, PolicyInvalidError, listed
+from dunning_engine.domain.fees import Fee, FeeTier
 from dunning_engine.domain.interest import RATE_SERIES
 from dunning_engine.domain.policy import (
+    ANCHORS,
+    BUDGET_DAYS_MAX,
     CHANNELS,
     CHARGES,
+    CONSOLIDATIONS,
+    COUNTINGS,
     FINAL_ACTIONS,
     TEMPLATES,
+    UNMATCHED_RULES,
+    ContactBudget,
     Level,
     Policy,
 )
@@ -30,46 +34,65 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 HOLIDAYS = ("observe", "ignore")
 DAYS_MAX = 3650
 LEVELS_MAX = 20
-TEXT_MAX = 200
-_CODE = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
-_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 
-POLICY_KEYS = ("name", "country", "calendar", "grace_days", "max_attempts", "levels")
+KINDS = ("business", "consumer", "public")
+OTHERWISE = ("skip", "wait")
+FEE_PER = ("invoice", "notice")
+
+POLICY_KEYS = (
+    "name",
+    "country",
+    "calendar",
+    "grace_days",
+    "resume_days",
+    "quiet_after_payment_days",
+    "max_attempts",
+    "contact_budget",
+    "consolidation",
+    "separate_tags",
+    "payment_feed_hours",
+    "unmatched_receipts",
+    "levels",
+)
 CALENDAR_KEYS = ("weekdays", "opens", "closes", "holidays")
+BUDGET_KEYS = ("max_contacts", "days", "quiet_days")
 LEVEL_KEYS = (
     "code",
     "threshold_days",
+    "anchor",
     "gap_days",
+    "counting",
     "channels",
+    "fallback",
     "template",
     "charges",
+    "fee",
     "pay_within_days",
     "minimum",
+    "when",
+    "otherwise",
+    "approval",
+    "credit_block",
+    "beyond_budget",
     "final",
 )
-
-Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyProblem:
-    """One thing that is wrong in a document: where (keys and positions), and what to do."""
-
-    path: Path
-    message: str
-
-    def __str__(self) -> str:
-        """`levels[2].gap_days: must be ...`."""
-        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path)
-        return f"{place.lstrip('.') or 'policy'}: {self.message}"
-
-
-class PolicyInvalidError(ValueError):
-    """A document that is no policy; `problems` lists everything that is wrong."""
-
-    def __init__(self, problems: Sequence[PolicyProblem]) -> None:
-        super().__init__("; ".join(map(str, problems)))
-        self.problems = tuple(problems)
+MESSAGE_KEYS = (
+    "channels",
+    "fallback",
+    "template",
+    "charges",
+    "fee",
+    "pay_within_days",
+    "minimum",
+    "credit_block",
+    "beyond_budget",
+)
+"""Keys of a level that sends something."""
+AMOUNT_CONDITIONS = ("minimum", "maximum", "debtor_minimum")
+COUNT_CONDITIONS = ("invoices_at_least", "invoices_at_most")
+NAME_CONDITIONS = ("segments", "risks", "tags", "without_tags")
+CONDITION_KEYS = (*AMOUNT_CONDITIONS, *COUNT_CONDITIONS, "kinds", "countries", *NAME_CONDITIONS)
+FEE_KEYS = ("fixed", "percent", "tiers", "maximum", "per", "consumers")
 
 
 def read_policy(document: object, *, policy_id: str, version: int) -> Policy:
@@ -78,55 +101,15 @@ def read_policy(document: object, *, policy_id: str, version: int) -> Policy:
     Raises:
         PolicyInvalidError: with every problem found.
     """
-    reader = _Reader()
+    reader = _PolicyReader()
     policy = reader.policy(document, policy_id, version)
     if reader.problems:
         raise PolicyInvalidError(reader.problems)
     return policy
 
 
-def to_document(policy: Policy) -> dict[str, Any]:
-    """The canonical document of a policy, without id and version: equal content, equal document."""
-    return {
-        "name": policy.name,
-        "country": policy.country,
-        "calendar": {
-            "weekdays": [WEEKDAYS[day] for day in sorted(policy.weekdays)],
-            "opens": policy.opens.strftime("%H:%M"),
-            "closes": policy.closes.strftime("%H:%M"),
-            "holidays": "observe" if policy.observe_holidays else "ignore",
-        },
-        "grace_days": policy.grace_days,
-        "max_attempts": policy.max_attempts,
-        "levels": [_level_document(level) for level in policy.levels],
-    }
-
-
-def _level_document(level: Level) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "code": level.code,
-        "threshold_days": level.threshold_days,
-        "gap_days": level.gap_days,
-    }
-    if level.final:
-        return document | {"final": level.final}
-    document |= {"channels": list(level.channels), "template": level.template}
-    if level.charges:
-        document["charges"] = [charge for charge in CHARGES if charge in level.charges]
-    if level.pay_within_days is not None:
-        document["pay_within_days"] = level.pay_within_days
-    if level.minimum_minor:
-        document["minimum"] = {
-            currency: to_decimal_string(minor, currency) for currency, minor in level.minimum_minor
-        }
-    return document
-
-
-class _Reader:
-    """Walks a document and collects problems; a wrong value is replaced, so that it can go on."""
-
-    def __init__(self) -> None:
-        self.problems: list[PolicyProblem] = []
+class _PolicyReader(DocumentReader):
+    """Walks a policy; a wrong value is replaced, so that it can go on."""
 
     def policy(self, document: object, policy_id: str, version: int) -> Policy:
         fields = self.mapping(document, (), POLICY_KEYS, required=("name", "levels"))
@@ -157,7 +140,39 @@ class _Reader:
             == "observe",
             grace_days=grace_days,
             max_attempts=max_attempts,
+            resume_days=self.integer(fields.get("resume_days", 0), ("resume_days",), 0, 365),
+            quiet_after_payment_days=self.integer(
+                fields.get("quiet_after_payment_days", 0), ("quiet_after_payment_days",), 0, 365
+            ),
+            budget=self.budget(fields.get("contact_budget")),
+            consolidation=self.choice(
+                fields.get("consolidation", "debtor"), ("consolidation",), CONSOLIDATIONS
+            ),
+            separate_tags=self.names(fields.get("separate_tags"), ("separate_tags",)),
+            payment_feed_hours=self.optional(
+                fields.get("payment_feed_hours"), ("payment_feed_hours",), 1, 24 * 90
+            ),
+            unmatched_receipts=self.choice(
+                fields.get("unmatched_receipts", "ignore"), ("unmatched_receipts",), UNMATCHED_RULES
+            ),
         )
+
+    def budget(self, value: object) -> ContactBudget | None:
+        if value is None:
+            return None
+        path: Path = ("contact_budget",)
+        fields = self.mapping(value, path, BUDGET_KEYS, required=("max_contacts", "days"))
+        days = self.integer(fields.get("days", 7), (*path, "days"), 1, BUDGET_DAYS_MAX)
+        budget = ContactBudget(
+            max_contacts=self.integer(
+                fields.get("max_contacts", 1), (*path, "max_contacts"), 1, 1000
+            ),
+            days=days,
+            quiet_days=self.integer(fields.get("quiet_days", 0), (*path, "quiet_days"), 0, 365),
+        )
+        if budget.quiet_days >= BUDGET_DAYS_MAX:
+            self.conflict((*path, "quiet_days"), f"must be less than {BUDGET_DAYS_MAX}")
+        return budget
 
     def weekdays(self, value: object) -> frozenset[int]:
         names = self.choices(value, ("calendar", "weekdays"), WEEKDAYS)
@@ -193,13 +208,14 @@ class _Reader:
         if not earlier:
             return
         previous = earlier[-1]
-        if level.threshold_days <= previous.threshold_days:
+        comparable = level.anchor == previous.anchor != "previous_level"
+        if comparable and level.threshold_days <= previous.threshold_days:
             self.conflict(
                 ("levels", index, "threshold_days"),
                 f"{level.threshold_days} must be more than {previous.threshold_days}, "
                 f"the threshold of {previous.code!r} before it",
             )
-        elif not previous.is_pre_due and level.gap_days < 1:
+        elif not previous.is_pre_due and level.gap_days < 1 and level.anchor != "previous_level":
             self.conflict(
                 ("levels", index, "gap_days"),
                 f"must be at least 1: {previous.code!r} and {level.code!r} would go out on one day",
@@ -210,160 +226,186 @@ class _Reader:
     ) -> Level:
         path: Path = ("levels", index)
         fields = self.mapping(value, path, LEVEL_KEYS, required=("code", "threshold_days"))
-        code = self.code(fields.get("code", f"level_{index + 1}"), (*path, "code"))
-        threshold_days = self.integer(
-            fields.get("threshold_days", index), (*path, "threshold_days"), -365, DAYS_MAX
-        )
-        gap_days = self.integer(
-            fields.get("gap_days", _usual_gap(threshold_days, previous)),
-            (*path, "gap_days"),
-            0,
-            DAYS_MAX,
-        )
+        place = self.place(fields, path, index, previous)
         if "final" in fields:
             self.no_message(fields, path)
             return Level(
-                code=code,
-                level_no=index + 1,
-                threshold_days=threshold_days,
-                gap_days=gap_days,
-                final=self.choice(fields["final"], (*path, "final"), FINAL_ACTIONS),
+                **place, final=self.choice(fields["final"], (*path, "final"), FINAL_ACTIONS)
             )
         for key in ("channels", "template"):
             if key not in fields and isinstance(value, Mapping):
                 self.problem(
                     path, f"{key!r} is missing; a level sends something, or it is 'final: agency'"
                 )
-        pay_within_days = fields.get("pay_within_days")
-        if pay_within_days is not None:
-            pay_within_days = self.integer(pay_within_days, (*path, "pay_within_days"), 1, 365)
+        is_pre_due = place["anchor"] == "due_date" and place["threshold_days"] < 0
+        fallback = fields.get("fallback")
         return Level(
-            code=code,
-            level_no=index + 1,
-            threshold_days=threshold_days,
-            gap_days=gap_days,
+            **place,
             channels=self.choices(fields.get("channels", ["email"]), (*path, "channels"), CHANNELS),
+            fallback=()
+            if fallback is None
+            else self.choices(fallback, (*path, "fallback"), CHANNELS),
             template=self.choice(
                 fields.get("template", "courtesy"), (*path, "template"), TEMPLATES
             ),
-            charges=self.charges(fields.get("charges"), path, threshold_days, country),
-            pay_within_days=pay_within_days,
-            minimum_minor=self.minimum(fields.get("minimum", {}), (*path, "minimum")),
+            charges=self.charges(fields.get("charges"), path, country, is_pre_due=is_pre_due),
+            fee=self.fee(fields.get("fee"), (*path, "fee"), is_pre_due=is_pre_due),
+            pay_within_days=self.optional(
+                fields.get("pay_within_days"), (*path, "pay_within_days"), 1, 365
+            ),
+            minimum_minor=self.amounts(fields.get("minimum", {}), (*path, "minimum")),
+            credit_block=self.flag(fields.get("credit_block", False), (*path, "credit_block")),
+            beyond_budget=self.flag(fields.get("beyond_budget", False), (*path, "beyond_budget")),
         )
 
+    def place(
+        self, fields: Mapping[str, Any], path: Path, index: int, previous: Level | None
+    ) -> dict[str, Any]:
+        """What every level has: its code, its time, and when it applies."""
+        threshold_days = self.integer(
+            fields.get("threshold_days", index), (*path, "threshold_days"), -365, DAYS_MAX
+        )
+        anchor = self.choice(fields.get("anchor", "due_date"), (*path, "anchor"), ANCHORS)
+        if anchor == "previous_level" and previous is None:
+            self.problem((*path, "anchor"), "the first level has none before it; choose another")
+        if anchor != "due_date" and threshold_days < 0:
+            self.conflict(
+                (*path, "threshold_days"),
+                f"must be 0 or more: days before it are known for 'due_date', not for {anchor!r}",
+            )
+        return {
+            "code": self.code(fields.get("code", f"level_{index + 1}"), (*path, "code")),
+            "level_no": index + 1,
+            "threshold_days": threshold_days,
+            "anchor": anchor,
+            "gap_days": self.integer(
+                fields.get("gap_days", _usual_gap(threshold_days, anchor, previous)),
+                (*path, "gap_days"),
+                0,
+                DAYS_MAX,
+            ),
+            "counting": self.choice(
+                fields.get("counting", "calendar_days"), (*path, "counting"), COUNTINGS
+            ),
+            "when": self.conditions(fields.get("when"), (*path, "when")),
+            "otherwise": self.choice(
+                fields.get("otherwise", "skip"), (*path, "otherwise"), OTHERWISE
+            ),
+            "needs_approval": self.flag(fields.get("approval", False), (*path, "approval")),
+        }
+
+    def conditions(self, value: object, path: Path) -> Conditions | None:
+        if value is None:
+            return None
+        fields = self.mapping(value, path, CONDITION_KEYS)
+        if not fields and isinstance(value, Mapping) and not value:
+            self.problem(path, "asks nothing; name a condition or remove it")
+        amounts = {
+            f"{key}_minor": self.amounts(fields.get(key, {}), (*path, key))
+            for key in AMOUNT_CONDITIONS
+        }
+        counts = {
+            key: self.optional(fields.get(key), (*path, key), 0, 100_000)
+            for key in COUNT_CONDITIONS
+        }
+        names = {key: self.names(fields.get(key), (*path, key)) for key in NAME_CONDITIONS}
+        kinds = fields.get("kinds")
+        asked: dict[str, Any] = {**amounts, **counts, **names}
+        found = Conditions(
+            **asked,
+            kinds=frozenset(self.choices(kinds, (*path, "kinds"), KINDS) if kinds else ()),
+            countries=self.countries(fields.get("countries"), (*path, "countries")),
+        )
+        self.contradictions(found, path)
+        return found
+
+    def contradictions(self, when: Conditions, path: Path) -> None:
+        """Conditions that nothing can fulfil at once."""
+        most = dict(when.maximum_minor)
+        for currency, least in when.minimum_minor:
+            if least > most.get(currency, least):
+                self.conflict((*path, "minimum", currency), "is more than the maximum")
+        least_count, most_count = when.invoices_at_least, when.invoices_at_most
+        if least_count is not None and most_count is not None and least_count > most_count:
+            self.conflict((*path, "invoices_at_least"), f"is more than the {most_count} at most")
+        for tag in sorted(when.tags & when.without_tags):
+            self.conflict((*path, "without_tags"), f"{tag!r} is asked for in 'tags' as well")
+
+    def fee(self, value: object, path: Path, *, is_pre_due: bool) -> Fee | None:
+        if value is None:
+            return None
+        fields = self.mapping(value, path, FEE_KEYS)
+        if is_pre_due:
+            self.problem(path, "nothing can be charged before the due date; remove it")
+        if isinstance(value, Mapping) and not {"fixed", "percent", "tiers"} & fields.keys():
+            self.problem(path, "names no fee; give at least one of fixed, percent, tiers")
+        percent = fields.get("percent")
+        return Fee(
+            fixed_minor=self.amounts(fields.get("fixed", {}), (*path, "fixed")),
+            percent=None if percent is None else self.percent(percent, (*path, "percent")),
+            tiers=self.tiers(fields.get("tiers", {}), (*path, "tiers")),
+            maximum_minor=self.amounts(fields.get("maximum", {}), (*path, "maximum")),
+            per=self.choice(fields.get("per", "invoice"), (*path, "per"), FEE_PER),
+            consumers=self.flag(fields.get("consumers", False), (*path, "consumers")),
+        )
+
+    def tiers(self, value: object, path: Path) -> tuple[tuple[str, tuple[FeeTier, ...]], ...]:
+        if not isinstance(value, Mapping):
+            self.problem(path, "must map currencies to lists of {up_to, amount}")
+            return ()
+        return tuple(
+            sorted(
+                (str(currency), self.tiers_of(str(currency), items, (*path, str(currency))))
+                for currency, items in value.items()
+            )
+        )
+
+    def tiers_of(self, currency: str, value: object, path: Path) -> tuple[FeeTier, ...]:
+        if not isinstance(value, list) or not value:
+            self.problem(path, 'must be a list such as [{up_to: "100.00", amount: "5.00"}]')
+            return ()
+        found: list[FeeTier] = []
+        for index, item in enumerate(value):
+            place = (*path, index)
+            fields = self.mapping(item, place, ("up_to", "amount"), required=("amount",))
+            up_to = fields.get("up_to")
+            tier = FeeTier(
+                up_to_minor=None
+                if up_to is None
+                else self.minor(up_to, currency, (*place, "up_to")),
+                amount_minor=self.minor(fields.get("amount", "0"), currency, (*place, "amount")),
+            )
+            before = found[-1].up_to_minor if found else 0
+            if before is None or (tier.up_to_minor is not None and tier.up_to_minor <= before):
+                self.conflict((*place, "up_to"), "must be more than that of the tier before it")
+            found.append(tier)
+        return tuple(found)
+
     def no_message(self, fields: Mapping[str, Any], path: Path) -> None:
-        for key in ("channels", "template", "charges", "pay_within_days", "minimum"):
+        for key in MESSAGE_KEYS:
             if key in fields:
                 self.problem(
                     (*path, key), "a final level sends nothing; remove this or remove 'final'"
                 )
 
     def charges(
-        self, value: object, path: Path, threshold_days: int, country: str | None
+        self, value: object, path: Path, country: str | None, *, is_pre_due: bool
     ) -> frozenset[Any]:
         if value is None:
             return frozenset()
         path = (*path, "charges")
         found = self.choices(value, path, CHARGES)
         if country is None:
-            self.problem(path, f"charges need a 'country': one of {_listed(COUNTRIES)}")
-        if threshold_days < 0:
+            self.problem(path, f"charges need a 'country': one of {listed(COUNTRIES)}")
+        if is_pre_due:
             self.problem(path, "nothing can be charged before the due date; remove it")
         return frozenset(found)
 
-    def minimum(self, value: object, path: Path) -> tuple[tuple[str, int], ...]:
-        if not isinstance(value, Mapping):
-            self.problem(path, 'must map currencies to amounts, such as {EUR: "15.00"}')
-            return ()
-        found = []
-        for currency, amount in value.items():
-            if isinstance(amount, bool | float) or not isinstance(amount, str | int):
-                self.problem((*path, str(currency)), 'must be an amount in quotes, such as "15.00"')
-                continue
-            try:
-                minor = parse_minor(str(amount), str(currency))
-            except MoneyError as error:
-                self.problem((*path, str(currency)), str(error))
-                continue
-            if minor < 0:
-                self.problem((*path, str(currency)), "must be an amount of 0 or more")
-            found.append((str(currency), minor))
-        return tuple(sorted(found))
 
-    def mapping(
-        self, value: object, path: Path, known: Collection[str], required: Collection[str] = ()
-    ) -> Mapping[str, Any]:
-        if not isinstance(value, Mapping):
-            self.problem(path, f"must be a mapping with the keys {_listed(known)}")
-            return {}
-        for key in value:
-            if key not in known:
-                self.problem((*path, str(key)), f"unknown key; known ones are {_listed(known)}")
-        for key in required:
-            if value.get(key) is None:
-                self.problem(path, f"{key!r} is missing")
-        return {key: item for key, item in value.items() if item is not None}
-
-    def text(self, value: object, path: Path) -> str:
-        if isinstance(value, str) and len(value) <= TEXT_MAX:
-            return value
-        self.problem(path, f"must be text of at most {TEXT_MAX} characters")
-        return ""
-
-    def code(self, value: object, path: Path) -> str:
-        if isinstance(value, str) and _CODE.fullmatch(value):
-            return value
-        self.problem(path, "must be a code of small letters, digits and _, such as first_reminder")
-        return str(path)
-
-    def integer(self, value: object, path: Path, least: int, most: int) -> int:
-        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
-            return value
-        self.problem(path, f"must be a whole number from {least} to {most}")
-        return least
-
-    def clock(self, value: object, path: Path) -> time:
-        if isinstance(value, str) and _TIME.fullmatch(value):
-            return time.fromisoformat(value)
-        self.problem(path, 'must be a time of day such as "08:00", in quotes')
-        return time(0) if path[-1] == "opens" else time(23, 59)
-
-    def choice(self, value: object, path: Path, known: Sequence[Any], what: str = "") -> Any:
-        if isinstance(value, str) and value in known:
-            return value
-        meaning = f" ({what})" if what else ""
-        self.problem(path, f"{_shown(value)} is unknown; choose one of {_listed(known)}{meaning}")
-        return known[0]
-
-    def choices(self, value: object, path: Path, known: Sequence[Any]) -> tuple[Any, ...]:
-        if not isinstance(value, list) or not value:
-            self.problem(path, f"must be a list of one or more of {_listed(known)}")
-            return (known[0],)
-        found = [self.choice(item, (*path, index), known) for index, item in enumerate(value)]
-        for index, item in enumerate(value):
-            if item in value[:index]:
-                self.problem((*path, index), f"{_shown(item)} is listed twice; remove one")
-        return tuple(item for item in known if item in found)
-
-    def problem(self, path: Path, message: str) -> None:
-        self.problems.append(PolicyProblem(path=path, message=message))
-
-    def conflict(self, path: Path, message: str) -> None:
-        """A value that does not fit others; said only where the value is not wrong by itself."""
-        if path not in {problem.path for problem in self.problems}:
-            self.problem(path, message)
-
-
-def _usual_gap(threshold_days: int, previous: Level | None) -> int:
+def _usual_gap(threshold_days: int, anchor: str, previous: Level | None) -> int:
     """Without a gap of its own a level keeps the distance of the thresholds."""
-    if previous is None or previous.is_pre_due:
+    if previous is None or previous.is_pre_due or anchor == "previous_level":
         return 0
+    if anchor != previous.anchor:
+        return 1
     return max(0, threshold_days - previous.threshold_days)
-
-
-def _shown(value: object) -> str:
-    return repr(value)[:60]
-
-
-def _listed(names: Collection[str]) -> str:
-    return ", ".join(names)

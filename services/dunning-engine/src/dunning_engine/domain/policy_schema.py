@@ -8,7 +8,18 @@ from __future__ import annotations
 from typing import Any
 
 from dunning_engine.domain import policy_document as known
-from dunning_engine.domain.policy import CHANNELS, CHARGES, FINAL_ACTIONS, TEMPLATES
+from dunning_engine.domain.document import NAMES_MAX, TEXT_MAX
+from dunning_engine.domain.policy import (
+    ANCHORS,
+    BUDGET_DAYS_MAX,
+    CHANNELS,
+    CHARGES,
+    CONSOLIDATIONS,
+    COUNTINGS,
+    FINAL_ACTIONS,
+    TEMPLATES,
+    UNMATCHED_RULES,
+)
 
 
 def policy_schema() -> dict[str, Any]:
@@ -21,7 +32,7 @@ def policy_schema() -> dict[str, Any]:
         "additionalProperties": False,
         "required": ["name", "levels"],
         "properties": {
-            "name": {"type": "string", "maxLength": known.TEXT_MAX},
+            "name": {"type": "string", "maxLength": TEXT_MAX},
             "country": {
                 "enum": [*known.COUNTRIES, None],
                 "description": "The law that charges follow.",
@@ -36,6 +47,32 @@ def policy_schema() -> dict[str, Any]:
                 **_whole(1, 20),
                 "default": 3,
                 "description": "So many failed tries block a level until contacts change.",
+            },
+            "resume_days": {
+                **_whole(0, 365),
+                "default": 0,
+                "description": "After a hold ended nothing goes out for so many days.",
+            },
+            "quiet_after_payment_days": {
+                **_whole(0, 365),
+                "default": 0,
+                "description": "After a part payment nothing goes out for so many days.",
+            },
+            "contact_budget": _budget(),
+            "consolidation": {
+                "enum": list(CONSOLIDATIONS),
+                "default": "debtor",
+                "description": "One notice per debtor, or one per invoice.",
+            },
+            "separate_tags": _names("Invoices with one of these tags get a notice of their own."),
+            "payment_feed_hours": {
+                **_whole(1, 24 * 90),
+                "description": "Nothing goes out when the payments known are older than this.",
+            },
+            "unmatched_receipts": {
+                "enum": list(UNMATCHED_RULES),
+                "default": "ignore",
+                "description": "Whether money that covers no invoice yet holds one it would cover.",
             },
             "levels": {
                 "type": "array",
@@ -61,8 +98,91 @@ def _calendar() -> dict[str, Any]:
     }
 
 
+def _budget() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["max_contacts", "days"],
+        "description": "How often a debtor may be written to, over all its invoices and channels.",
+        "properties": {
+            "max_contacts": _whole(1, 1000),
+            "days": _whole(1, BUDGET_DAYS_MAX),
+            "quiet_days": {**_whole(0, 365), "default": 0},
+        },
+    }
+
+
+def _conditions() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "minProperties": 1,
+        "description": "All must hold when the level is due.",
+        "properties": {
+            **{key: _amounts() for key in known.AMOUNT_CONDITIONS},
+            **{key: _whole(0, 100_000) for key in known.COUNT_CONDITIONS},
+            "kinds": _set_of(known.KINDS),
+            "countries": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": NAMES_MAX,
+                "items": {"type": "string", "pattern": "^[A-Z]{2}$"},
+            },
+            **{key: _names("") for key in known.NAME_CONDITIONS},
+        },
+    }
+
+
+def _fee() -> dict[str, Any]:
+    tier = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["amount"],
+        "properties": {"up_to": _amount(), "amount": _amount()},
+    }
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "description": "The policy's own fee: the sum of its parts, by currency.",
+        "anyOf": [{"required": [part]} for part in ("fixed", "percent", "tiers")],
+        "properties": {
+            "fixed": _amounts(),
+            "percent": {"type": "string", "pattern": r"^\d{1,3}(\.\d{1,4})?$"},
+            "tiers": {
+                "type": "object",
+                "additionalProperties": {"type": "array", "minItems": 1, "items": tier},
+            },
+            "maximum": _amounts(),
+            "per": {"enum": list(known.FEE_PER), "default": "invoice"},
+            "consumers": {"type": "boolean", "default": False},
+        },
+    }
+
+
+def _amount() -> dict[str, Any]:
+    return {"type": "string", "pattern": r"^\d{1,18}(\.\d{1,6})?$"}
+
+
+def _amounts() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "propertyNames": {"pattern": "^[A-Z]{3}$"},
+        "additionalProperties": _amount(),
+    }
+
+
+def _names(description: str) -> dict[str, Any]:
+    names = {"type": "string", "minLength": 1, "maxLength": TEXT_MAX}
+    found: dict[str, Any] = {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": NAMES_MAX,
+        "items": names,
+    }
+    return found | {"description": description} if description else found
+
+
 def _sending_level() -> dict[str, Any]:
-    amount = {"type": "string", "pattern": r"^\d{1,18}(\.\d{1,6})?$"}
     return {
         "type": "object",
         "additionalProperties": False,
@@ -70,14 +190,27 @@ def _sending_level() -> dict[str, Any]:
         "properties": {
             **_place(),
             "channels": _set_of(CHANNELS),
+            "fallback": {
+                **_set_of(CHANNELS),
+                "description": "How the next try goes when one failed.",
+            },
             "template": {"enum": list(TEMPLATES)},
             "charges": _set_of(CHARGES),
             "pay_within_days": _whole(1, 365),
+            "fee": _fee(),
             "minimum": {
-                "type": "object",
-                "propertyNames": {"pattern": "^[A-Z]{3}$"},
-                "additionalProperties": amount,
-                "description": "Least principal worth this level, by currency.",
+                **_amounts(),
+                "description": "Least principal worth this level, by currency: below it it waits.",
+            },
+            "credit_block": {
+                "type": "boolean",
+                "default": False,
+                "description": "Once served, deliveries should stop until the invoice is settled.",
+            },
+            "beyond_budget": {
+                "type": "boolean",
+                "default": False,
+                "description": "It goes out although the contact budget is used up.",
             },
         },
     }
@@ -97,7 +230,20 @@ def _place() -> dict[str, Any]:
         "code": {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,39}$"},
         "threshold_days": {
             **_whole(-365, known.DAYS_MAX),
-            "description": "Days after the due date; negative: before it.",
+            "description": "Days after the anchor; negative: before the due date.",
+        },
+        "anchor": {"enum": list(ANCHORS), "default": "due_date"},
+        "counting": {
+            "enum": list(COUNTINGS),
+            "default": "calendar_days",
+            "description": "Business days are those on which the policy may speak.",
+        },
+        "when": _conditions(),
+        "otherwise": {"enum": list(known.OTHERWISE), "default": "skip"},
+        "approval": {
+            "type": "boolean",
+            "default": False,
+            "description": "A person must let it go out.",
         },
         "gap_days": {
             **_whole(0, known.DAYS_MAX),

@@ -40,13 +40,17 @@ def half_years(first: date, last: date) -> Iterator[tuple[date, date]]:
         first = end + timedelta(days=1)
 
 
+def month_before(day: date) -> str:
+    """The month before a day's: `2026-04` for every day of May 2026."""
+    return f"{(day.replace(day=1) - timedelta(days=1)):%Y-%m}"
+
+
 @dataclass(frozen=True, slots=True)
 class RateBook:
-    """Percent per year by series and half-year (`26H2`).
+    """Figures by series and period: percent a year by half-year (`26H2`), or by month (`2026-04`).
 
-    Series: `ecb` (main refinancing rate on 1 Jan / 1 Jul), `fr_legal_individuals` and
-    `fr_legal_other` (French legal rate, by kind of creditor), `de_base` (base rate of §247 BGB),
-    `boe` (Bank Rate on the last day of the half-year before).
+    What a series means stands in its rate file. All are named by the half-year *in which they
+    count*, also those that the law reads on the day before it.
     """
 
     series: Mapping[str, Mapping[str, Decimal]]
@@ -62,14 +66,28 @@ class RateBook:
         except KeyError:
             raise MissingRateError(series, half_year) from None
 
+    def find(self, series: str, period: str) -> Decimal | None:
+        """The figure, or None where the law can do without it."""
+        return self.series.get(series, {}).get(period)
+
     def extract(self, series: Iterable[str], first: date, last: date) -> RateBook:
-        """Only those series, only the half-years that [first, last] touches."""
+        """Only those series, only the periods that [first, last] touches, and the month before."""
         wanted = [half_year_of(start) for start, _ in half_years(first, last)]
+        wanted += _months(first, last)
         return RateBook(
             {
                 name: {
-                    half: self.series[name][half] for half in wanted if half in self.series[name]
+                    period: self.series[name][period]
+                    for period in wanted
+                    if period in self.series[name]
                 }
                 for name in sorted(set(series) & set(self.series))
             }
         )
+
+
+def _months(first: date, last: date) -> Iterator[str]:
+    yield month_before(first)
+    while first <= last:
+        yield f"{first:%Y-%m}"
+        first = (first.replace(day=1) + timedelta(days=31)).replace(day=1)

@@ -21,13 +21,14 @@ from dunning_engine.domain.interest import rate_series
 from dunning_engine.domain.outcome import Decision
 from dunning_engine.domain.plain import canonical_json, from_plain
 from dunning_engine.domain.policy import Policy
-from dunning_engine.domain.policy_document import read_policy, to_document
+from dunning_engine.domain.policy_document import read_policy
+from dunning_engine.domain.policy_writing import to_document
 from dunning_engine.domain.rates import RateBook
 from dunning_engine.domain.schedule import Calendar, local_date
 from dunning_engine.domain.verdict import Step, Verdict
 
 FORMAT = 1
-_INTEREST_STEPS = frozenset({"interest", "no_interest"})
+_RATE_STEPS = frozenset({"interest", "no_interest", "compensation", "no_compensation"})
 
 
 class RecordError(ValueError):
@@ -50,7 +51,7 @@ def make_record(
         "account": canonical_json(account),
         "calendar_years": canonical_json(calendar.years),
         "cases": canonical_json(sorted(cases, key=lambda case: case.invoice_id)),
-        "holidays": _holidays_from(calendar, today),
+        "holidays": _holidays_from(calendar, _first_day(cases, used, today)),
         "now": canonical_json(decision.decided_at),
         "policies": b"[" + b",".join(map(_policy_json, used)) + b"]",
         "rates": canonical_json(
@@ -138,10 +139,17 @@ def _policy_json(policy: Policy) -> bytes:
     )
 
 
+def _first_day(cases: Sequence[Case], policies: Sequence[Policy], today: date) -> date:
+    """A decision looks at today and later days, and at earlier ones where business days count."""
+    counts = any(
+        level.counting == "business_days" for policy in policies for level in policy.levels
+    )
+    return min((case.issued_on for case in cases), default=today) if counts else today
+
+
 @lru_cache(maxsize=1024)
-def _holidays_from(calendar: Calendar, today: date) -> bytes:
-    """A decision looks only at today and the days after it."""
-    return canonical_json(sorted(day for day in calendar.holidays if day >= today))
+def _holidays_from(calendar: Calendar, first_day: date) -> bytes:
+    return canonical_json(sorted(day for day in calendar.holidays if day >= first_day))
 
 
 def _inputs(record: bytes) -> dict[str, Any]:
@@ -162,8 +170,7 @@ def _inputs(record: bytes) -> dict[str, Any]:
 def _looked_at_rates(decision: Decision) -> bool:
     """Did the decision look into the rates at all, even to find that nothing is owed?"""
     return any(
-        verdict.reason == "missing_rate"
-        or _INTEREST_STEPS & {taken.code for taken in verdict.trace}
+        verdict.reason == "missing_rate" or _RATE_STEPS & {taken.code for taken in verdict.trace}
         for verdict in decision.verdicts
     )
 

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from dunning_engine.domain.policy import Policy
+from dunning_engine.domain.policy import Counting, Policy
 
 SEARCH_DAYS_MAX = 400
 _FIRST_DAY = date(1900, 1, 1)
@@ -50,6 +50,12 @@ def local_date(at: datetime, zone: str) -> date:
 
 
 @lru_cache(maxsize=65536)
+def local_midnight(day: date, zone: str) -> datetime:
+    """The instant (UTC) at which a day begins on the wall of the zone."""
+    return datetime.combine(day, time(0), ZoneInfo(zone)).astimezone(UTC)
+
+
+@lru_cache(maxsize=65536)
 def send_window(zone: str, day: date, opens: time, closes: time) -> tuple[datetime, datetime]:
     """The window [first, last) of a local day as UTC instants.
 
@@ -81,6 +87,21 @@ class Agenda:
         if day.weekday() not in self.weekdays:
             return "weekday"
         return "holiday" if day in self.holidays else None
+
+    def move(self, day: date, days: int, counting: Counting) -> date:
+        """`day` moved by so many calendar days, or by so many days on which it may speak.
+
+        The holidays of years that the calendar does not know count as ordinary days.
+        """
+        if counting == "calendar_days" or days == 0:
+            return add_days(day, days)
+        stride = 1 if days > 0 else -1
+        for _ in range(abs(days) * 7 + SEARCH_DAYS_MAX):
+            day = add_days(day, stride)
+            days -= 0 if self.reason_against(day) else stride
+            if days == 0:
+                break
+        return day
 
     def first_moment(self, day: date, now: datetime) -> datetime:
         """The earliest permitted instant that is on `day` or later, and not before `now`.

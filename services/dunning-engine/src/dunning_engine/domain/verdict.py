@@ -15,6 +15,7 @@ CaseState = Literal[
     "scheduled",  # waits for `at`
     "held",  # a hold stands in the way; `at` is None when it has no end
     "in_flight",  # a notice is out and not settled
+    "awaiting_approval",  # a person must let it go out
     "blocked",  # cannot go on until facts change (`reason`); `at` is when it is looked at again
     "handed_over",  # handed over in this decision
     "exhausted",  # no level left

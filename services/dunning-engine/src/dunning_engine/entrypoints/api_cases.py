@@ -27,6 +27,7 @@ from dunning_engine.entrypoints.web import (
     page,
 )
 from dunning_engine.handlers.explain_case import Reader, explain_case
+from dunning_engine.handlers.explain_selection import explain_selection
 from dunning_engine.handlers.sweep_accounts import Law
 from dunning_engine.settings import Settings
 
@@ -48,9 +49,11 @@ def case_routes(rooms: StoreRoom, law: Law, settings: Settings) -> APIRouter:
     async def get_case(invoice_id: ExternalId, who: Caller = READ) -> dict[str, Any]:
         async with rooms.tenant(who.tenant) as stores:
             row = await stores.cases.case(who.tenant, invoice_id)
-        if row is None:
-            raise not_found("case")
-        return _case(row)
+            if row is None:
+                raise not_found("case")
+            dossier = await stores.sweep.read(who.tenant, row["debtor_id"])
+            chosen = await explain_selection(stores.policies, who.tenant, invoice_id, dossier)
+        return _case(row) | chosen
 
     @router.get("/explain/{invoice_id}")
     async def explain(invoice_id: ExternalId, who: Caller = READ) -> dict[str, Any]:

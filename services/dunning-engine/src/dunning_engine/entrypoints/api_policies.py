@@ -14,7 +14,7 @@ from dunning_engine.adapters.builtin_policies import builtin_policies, builtin_t
 from dunning_engine.adapters.policy_yaml import PolicyTextError, TextProblem, parse_policy
 from dunning_engine.adapters.sql_stores import StoreRoom
 from dunning_engine.domain.policy import Policy
-from dunning_engine.domain.policy_document import to_document
+from dunning_engine.domain.policy_writing import to_document
 from dunning_engine.domain.policy_schema import policy_schema
 from dunning_engine.entrypoints.web import Caller, caller, invalid, not_found
 from dunning_engine.handlers.store_policy import (

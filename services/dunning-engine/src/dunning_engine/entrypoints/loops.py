@@ -83,7 +83,7 @@ class Sweeper:
         with self._signals.subscribe(PRODUCTION) as called:
             while True:
                 called.clear()
-                await _surviving("sweep", self._sweep_all)
+                await surviving("sweep", self._sweep_all)
                 await wait_for(called, self._settings.sweep_idle_s)
 
     async def sweep_once(self, limit: int | None = None) -> int:
@@ -147,7 +147,7 @@ class ClockWalker:
                 while True:
                     called.clear()
                     walks = {tenant: walk for tenant, walk in walks.items() if not walk.done()}
-                    await _surviving("clocks", partial(self._start, group, walks))
+                    await surviving("clocks", partial(self._start, group, walks))
                     await wait_for(called, self._settings.sweep_idle_s)
 
     async def walk(self, tenant: str) -> None:
@@ -250,7 +250,7 @@ class FlightWatch:
     async def run(self) -> None:
         """Look every quarter of the patience, until cancelled."""
         while True:
-            await _surviving("flights", self.look)
+            await surviving("flights", self.look)
             await asyncio.sleep(self._settings.silence_minutes * 60 / 4)
 
     async def look(self) -> None:
@@ -306,7 +306,7 @@ async def set_aside(rooms: StoreRoom, failed: BatchFailedError) -> bool:
     return True
 
 
-async def _surviving(what: str, work: Callable[[], Awaitable[object]]) -> None:
+async def surviving(what: str, work: Callable[[], Awaitable[object]]) -> None:
     """Do it; a lost database is waited for, not died of."""
     try:
         await work()

@@ -20,10 +20,11 @@ from dunning_engine.domain.account import Hold
 from dunning_engine.domain.charges import ChargePlan
 from dunning_engine.domain.notice import NoticePlan
 from dunning_engine.domain.outcome import Decision, LevelDone
+from dunning_engine.domain.policy import FINAL_ACTIONS
 from dunning_engine.domain.verdict import Verdict
 from dunning_engine.records import CaseKey, Changes, Dossier, NewLevel, StoredCase
 
-OBSTACLES = frozenset({"held", "blocked", "exhausted"})
+OBSTACLES = frozenset({"held", "blocked", "exhausted", "awaiting_approval"})
 
 
 def apply_decision(
@@ -35,9 +36,11 @@ def apply_decision(
     _close(decision, after)
     _revoke(decision, after)
     _finish_levels(decision, after)
-    if decision.notice:
-        _request(decision, decision.notice, after)
+    for notice in decision.notices:
+        _request(decision, notice, after)
     _end_holds(decision, after)
+    _resume(decision, after)
+    _set_credit_block(decision, after)
     verdicts = {verdict.invoice_id: verdict for verdict in decision.verdicts}
     for before in dossier.cases:
         invoice_id = before.case.invoice_id
@@ -67,6 +70,7 @@ class _After:
         self.topic_key = account_key(self.tenant, self.debtor_id)
         self.cases = {stored.case.invoice_id: stored.case for stored in dossier.cases}
         self.closed_at: dict[str, datetime | None] = {}
+        self.final_actions: dict[str, contract.FinalAction] = {}
 
     def say(self, payload: Payload, subject: str) -> None:
         self.changes.events.append(
@@ -90,6 +94,7 @@ def _stored(before: StoredCase, after: _After, verdict: Verdict) -> StoredCase:
         next_at=verdict.at,
         opened_at=before.opened_at,
         closed_at=after.closed_at.get(verdict.invoice_id, before.closed_at),
+        final_action=after.final_actions.get(verdict.invoice_id, before.final_action),
     )
 
 
@@ -157,11 +162,14 @@ def _finish_levels(decision: Decision, after: _After) -> None:
     for lapse in decision.lapses:
         case = after.cases[lapse.invoice_id]
         after.changes.levels.append(_done_level(decision, lapse, after, served=False))
-        after.cases[lapse.invoice_id] = case.lapsed(lapse.level_no, lapse.level, lapse.on)
+        after.cases[lapse.invoice_id] = case.lapsed(
+            lapse.level_no, lapse.level, lapse.on, lapse.reason
+        )
     for done in decision.hand_overs:
         case = after.cases[done.invoice_id]
         after.changes.levels.append(_done_level(decision, done, after, served=True))
         after.cases[done.invoice_id] = case.completed(done.level_no, done.level, done.on)
+        action = _FINAL_ACTIONS[done.reason]
         after.say(
             contract.LevelServedV1(
                 debtor_id=after.debtor_id,
@@ -178,10 +186,12 @@ def _finish_levels(decision: Decision, after: _After) -> None:
                 debtor_id=after.debtor_id,
                 invoice_id=done.invoice_id,
                 level=done.level,
+                action=action,
                 effective_at=decision.decided_at,
             ),
             done.invoice_id,
         )
+        after.final_actions[done.invoice_id] = action
         _set_closed(done.invoice_id, "handed_over", decision, after)
 
 
@@ -253,6 +263,7 @@ def _requested(decision: Decision, notice: NoticePlan) -> contract.NoticeRequest
     )
 
 
+_FINAL_ACTIONS: dict[str, contract.FinalAction] = {action: action for action in FINAL_ACTIONS}
 _ITEM_FIELDS = tuple(contract.NoticeItem.model_fields)
 _MESSAGE_FIELDS = tuple(contract.NoticeMessage.model_fields)
 
@@ -287,14 +298,38 @@ def _charge(charge: ChargePlan, after: _After) -> contract.ChargeAssessedV1:
 
 def _end_holds(decision: Decision, after: _After) -> None:
     holds: dict[str, Hold] = {hold.hold_id: hold for hold in after.dossier.account.holds}
-    for hold_id in decision.holds_ended:
-        after.changes.holds_ended.append((after.tenant, UUID(hold_id), decision.decided_at))
+    for end in decision.holds_ended:
+        after.changes.holds_ended.append(
+            (after.tenant, UUID(end.hold_id), decision.decided_at, end.outcome, end.paid_minor)
+        )
         after.say(
             contract.HoldReleasedV1(
                 debtor_id=after.debtor_id,
-                hold_id=UUID(hold_id),
-                invoice_id=holds[hold_id].invoice_id,
+                hold_id=UUID(end.hold_id),
+                kind=holds[end.hold_id].kind,
+                invoice_ids=holds[end.hold_id].invoice_ids,
+                outcome=end.outcome,
+                paid_minor=end.paid_minor,
                 effective_at=decision.decided_at,
             ),
-            hold_id,
+            end.hold_id,
         )
+
+
+def _resume(decision: Decision, after: _After) -> None:
+    for resumption in decision.resumes:
+        case = after.cases[resumption.invoice_id]
+        after.cases[resumption.invoice_id] = replace(case, not_before=resumption.not_before)
+
+
+def _set_credit_block(decision: Decision, after: _After) -> None:
+    if decision.credit_block is None:
+        return
+    after.say(
+        contract.CreditBlockChangedV1(
+            debtor_id=after.debtor_id,
+            blocked=decision.credit_block,
+            effective_at=decision.decided_at,
+        ),
+        after.debtor_id,
+    )

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from dunning_engine.domain.explain import explain, explain_verdict
 from dunning_engine.domain.record import recorded_verdict
+from dunning_engine.handlers.explain_selection import PinShelf, explain_selection
 from dunning_engine.handlers.open_cases import open_cases
 from dunning_engine.handlers.sweep_accounts import Law, PolicyShelf, policies_of
 from dunning_engine.records import Dossier
@@ -44,13 +45,17 @@ class DossierReader(Protocol):
         ...
 
 
+class Shelf(PolicyShelf, PinShelf, Protocol):
+    """Where policies are found, and why which case follows which."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
     """What explaining reads from, all in one transaction."""
 
     cases: CaseReader
     accounts: DossierReader
-    shelf: PolicyShelf
+    shelf: Shelf
     law: Law
     silence: timedelta
 
@@ -65,6 +70,7 @@ async def explain_case(reader: Reader, tenant: str, invoice_id: str) -> dict[str
     said["obstacles"] += _shell_obstacles(row, reader.silence)
     zone = dossier.account.zone if dossier else "UTC"
     said["history"] = await _history(reader, tenant, row, zone)
+    said |= await explain_selection(reader.shelf, tenant, invoice_id, dossier)
     return said
 
 
@@ -78,7 +84,14 @@ async def _standing(reader: Reader, dossier: Dossier, row: Row) -> dict[str, Any
         if stored.case.invoice_id == row["invoice_id"]
     )
     calendar = reader.law.calendar(account.country, account.region, account.zone, dossier.now)
-    found = explain(account, case, policies, dossier.now, calendar, reader.law.rates)
+    present = [
+        stored.case
+        for stored in opened.dossier.cases
+        if stored.case is case or stored.case.closed is None or not stored.case.settled
+    ]
+    found = explain(
+        account, present, case.invoice_id, policies, dossier.now, calendar, reader.law.rates
+    )
     words = list(found.words)
     if case.policy_id and case.policy_key not in policies:
         words.append(f"It asks for the policy {case.policy_id!r}, which nobody has stored.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, assert_never
 
 from dunning_common.events.dunning import ChargeAssessedV1, LevelServedV1
@@ -47,6 +47,7 @@ class Folded:
     """What news changed.
 
     `levels` are the rows as they are now; `finished` those whose case is not in flight any more.
+    `unsent` are the contact days of notices of which nothing reached the debtor.
     `returned` are the accounts about which the ledger must be asked before they are decided again.
     `strays` are news of notices that nobody asked for.
     """
@@ -55,6 +56,7 @@ class Folded:
     finished: tuple[LevelRow, ...]
     heard: tuple[NoticeKey, ...]
     settled: tuple[NoticeKey, ...]
+    unsent: tuple[tuple[AccountKey, date], ...]
     returned: tuple[AccountKey, ...]
     strays: tuple[News, ...]
     events: tuple[Outgoing, ...]
@@ -92,10 +94,24 @@ def fold_notifications(levels: Iterable[LevelRow], news: Sequence[News]) -> Fold
             for key, items in sorted(rows.items())
             if all(row.outcome != "in_flight" for row in items)
         ),
+        unsent=tuple(sorted(_unsent(rows.values(), finished))),
         returned=tuple(sorted(returned)),
         strays=tuple(strays),
         events=tuple(event for row in finished for event in _announce(row)),
     )
+
+
+def _unsent(
+    notices: Iterable[Sequence[LevelRow]], finished: Sequence[LevelRow]
+) -> set[tuple[AccountKey, date]]:
+    """Contacts that were counted and did not happen: they go back into the budget."""
+    now_finished = {row.notice_key for row in finished}
+    return {
+        (items[0].account_key, items[0].decided_on)
+        for items in notices
+        if items[0].notice_key in now_finished
+        and all(row.outcome in ("failed", "returned") for row in items)
+    }
 
 
 def _hear(row: LevelRow, news: News) -> LevelRow:

@@ -21,6 +21,7 @@ from dunning_common.events.receivables import (
     InvoiceEvent,
     InvoiceState,
     PaymentReversedV1,
+    UnallocatedCashChangedV1,
 )
 from dunning_common.events.tenants import TenantRegisteredV1
 from dunning_common.outbox import Outgoing
@@ -44,6 +45,10 @@ class FactStore(Protocol):
 
     async def save_terms(self, terms: Mapping[AccountKey, DebtorTermsChangedV1]) -> None:
         """Write the debtors' terms; the last ones win."""
+        ...
+
+    async def save_cash(self, cash: Mapping[tuple[AccountKey, str], int]) -> None:
+        """Write the debtors' money that covers no invoice, by currency (minor units)."""
         ...
 
     async def load_invoices(self, keys: Sequence[CaseKey]) -> list[InvoiceFacts]:
@@ -89,6 +94,7 @@ class Batch:
 
     tenants: dict[str, TenantRegisteredV1] = field(default_factory=dict)
     terms: dict[AccountKey, DebtorTermsChangedV1] = field(default_factory=dict)
+    cash: dict[tuple[AccountKey, str], int] = field(default_factory=dict)
     invoices: list[tuple[str, InvoiceEvent]] = field(default_factory=list)
     charges: list[tuple[str, str]] = field(default_factory=list)
     news: list[News] = field(default_factory=list)
@@ -106,6 +112,8 @@ async def record_facts(facts: FactStore, notices: NewsStore, events: Sequence[Co
     await facts.lock_accounts(sorted(batch.touched))
     if batch.terms:
         await facts.save_terms(batch.terms)
+    if batch.cash:
+        await facts.save_cash(batch.cash)
     moved = await _record_invoices(facts, batch)
     if batch.charges:
         await notices.charges_posted(batch.charges)
@@ -127,6 +135,10 @@ def sort_out(events: Iterable[Consumed]) -> Batch:
         elif isinstance(payload, DebtorTermsChangedV1):
             key = AccountKey(tenant, payload.debtor_id)
             batch.terms[key] = payload
+            batch.touched.add(key)
+        elif isinstance(payload, UnallocatedCashChangedV1):
+            key = AccountKey(tenant, payload.debtor_id)
+            batch.cash[key, payload.currency] = payload.unallocated_minor
             batch.touched.add(key)
         elif isinstance(payload, InvoiceEvent):
             batch.invoices.append((tenant, payload))

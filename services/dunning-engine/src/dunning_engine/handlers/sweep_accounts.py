@@ -8,23 +8,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 import structlog
 
+from dunning_engine.domain.account import Account
 from dunning_engine.domain.case import PolicyKey
 from dunning_engine.domain.decision import decide
-from dunning_engine.domain.policy import Policy
+from dunning_engine.domain.outcome import Decision
+from dunning_engine.domain.policy import BUDGET_DAYS_MAX, Policy
 from dunning_engine.domain.rates import RateBook
 from dunning_engine.domain.record import make_record
 from dunning_engine.domain.schedule import Calendar
 from dunning_engine.handlers.apply_decision import apply_decision, obstacles_hash
-from dunning_engine.handlers.open_cases import Opened, open_cases, opening_events
+from dunning_engine.handlers.open_cases import (
+    Opened,
+    OpeningShelf,
+    keep_openings,
+    open_cases,
+    opening_events,
+)
 from dunning_engine.records import AccountAfter, AccountKey, Changes, Dossier, NewRecord
 
 BREATHE_EVERY = 20
 TROUBLE_RETRY = timedelta(hours=1)
+CONTACTS_KEPT = timedelta(days=BUDGET_DAYS_MAX)
 
 TenantPolicies = Mapping[PolicyKey, Policy]
 
@@ -47,12 +56,8 @@ class ChangeStore(Protocol):
         ...
 
 
-class PolicyShelf(Protocol):
-    """Where policies are found."""
-
-    async def latest(self, wanted: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Policy]:
-        """The newest version of policies, by (tenant, policy id); unknown ones are missing."""
-        ...
+class PolicyShelf(OpeningShelf, Protocol):
+    """Where policies are found, and what chooses them."""
 
     async def pinned(
         self, wanted: Sequence[tuple[str, PolicyKey]]
@@ -94,6 +99,7 @@ async def sweep_accounts(
             await asyncio.sleep(0)  # deciding is pure computing: let others have the loop
 
     try:
+        await keep_openings(shelf, dossiers)
         await store.save(changes)
     except Exception as error:
         raise BatchFailedError([dossier.key for dossier in claimed]) from error
@@ -136,6 +142,9 @@ def _decide_one(opened: Opened, policies: TenantPolicies, law: Law, changes: Cha
                     dossier.now + TROUBLE_RETRY if dossier.time_source == "real" else None
                 ),
                 verdict_hash=dossier.verdict_hash,
+                contacted_on=dossier.account.contacted_on,
+                credit_blocked=dossier.account.credit_blocked,
+                waits_for_feed=False,
                 trouble=f"{type(error).__name__}: {error}"[:500],
             )
         )
@@ -168,6 +177,22 @@ def _decided(opened: Opened, policies: TenantPolicies, law: Law) -> Changes:
             )
         )
     changes.accounts.append(
-        AccountAfter(key=dossier.key, next_action_at=decision.next_action_at, verdict_hash=seen)
+        AccountAfter(
+            key=dossier.key,
+            next_action_at=decision.next_action_at,
+            verdict_hash=seen,
+            contacted_on=_contacts(account, decision),
+            credit_blocked=(
+                account.credit_blocked if decision.credit_block is None else decision.credit_block
+            ),
+            waits_for_feed=any(verdict.reason == "stale_feed" for verdict in decision.verdicts),
+        )
     )
     return changes
+
+
+def _contacts(account: Account, decision: Decision) -> tuple[date, ...]:
+    """The debtor's contacts after the decision, without those too old for any budget."""
+    oldest = decision.decided_on - CONTACTS_KEPT
+    kept = [on for on in account.contacted_on if on > oldest]
+    return (*kept, *(notice.decided_on for notice in decision.notices))
