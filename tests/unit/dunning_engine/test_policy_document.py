@@ -44,15 +44,71 @@ GOOD = {
     ],
 }
 
+RICH = {
+    "name": "Everything",
+    "country": "FR",
+    "resume_days": 2,
+    "quiet_after_payment_days": 3,
+    "contact_budget": {"max_contacts": 3, "days": 7, "quiet_days": 1},
+    "consolidation": "invoice",
+    "separate_tags": ["export"],
+    "payment_feed_hours": 48,
+    "unmatched_receipts": "hold",
+    "levels": [
+        {
+            "code": "hello",
+            "threshold_days": 10,
+            "anchor": "invoice_date",
+            "counting": "business_days",
+            "channels": ["email"],
+            "fallback": ["letter"],
+            "template": "courtesy",
+            "when": {
+                "minimum": {"EUR": "50.00"},
+                "maximum": {"EUR": "5000.00"},
+                "debtor_minimum": {"EUR": "100.00"},
+                "invoices_at_least": 1,
+                "invoices_at_most": 9,
+                "kinds": ["business"],
+                "countries": ["BE", "FR"],
+                "segments": ["key"],
+                "risks": ["low"],
+                "tags": ["a"],
+                "without_tags": ["b"],
+            },
+            "otherwise": "wait",
+        },
+        {
+            "code": "please",
+            "threshold_days": 5,
+            "anchor": "previous_level",
+            "channels": ["email"],
+            "template": "first_reminder",
+            "approval": True,
+            "credit_block": True,
+            "beyond_budget": True,
+            "fee": {
+                "fixed": {"EUR": "5.00"},
+                "percent": "1.5",
+                "tiers": {"EUR": [{"up_to": "100.00", "amount": "1.00"}, {"amount": "2.00"}]},
+                "maximum": {"EUR": "50.00"},
+                "per": "notice",
+                "consumers": True,
+            },
+        },
+        {"code": "over", "threshold_days": 60, "anchor": "end_of_month", "final": "court_file"},
+    ],
+}
+
 
 def read(document):
     return read_policy(document, policy_id="ours", version=3)
 
 
-def changed(*path_and_value):
-    """GOOD with one value replaced (or, for the last None, removed)."""
+def changed(*path_and_value, base=GOOD):
+    """The base with one value replaced (or, for REMOVED, taken out)."""
     *path, value = path_and_value
-    document = deepcopy(GOOD)
+    document = deepcopy(base)
     place = document
     for part in path[:-1]:
         place = place[part]
@@ -92,6 +148,25 @@ class TestReading:
 
         assert again == policy
         assert to_document(again) == to_document(policy)
+
+    def test_everything_that_can_be_said_is_read_and_written_back(self):
+        policy = read(RICH)
+
+        assert to_document(policy) == RICH | {
+            "calendar": {
+                "weekdays": ["mon", "tue", "wed", "thu", "fri"],
+                "opens": "08:00",
+                "closes": "20:00",
+                "holidays": "observe",
+            },
+            "grace_days": 0,
+            "max_attempts": 3,
+            "levels": [
+                level | {"gap_days": gap_days}
+                for level, gap_days in zip(RICH["levels"], (0, 0, 1), strict=True)
+            ],
+        }
+        assert read(to_document(policy)) == policy
 
     def test_a_policy_needs_no_country_while_it_charges_nothing(self):
         document = changed("country", REMOVED)
@@ -184,6 +259,56 @@ class TestProblems:
     def test_a_wrong_document_names_place_and_remedy(self, document, problem):
         with pytest.raises(PolicyInvalidError) as caught:
             read(document)
+
+        assert problem in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("path", "value", "problem"),
+        [
+            (("resume_days",), -1, "resume_days: must be a whole number from 0"),
+            (("contact_budget", "days"), REMOVED, "contact_budget: 'days' is missing"),
+            (("contact_budget", "max_contacts"), 0, "max_contacts: must be a whole number from 1"),
+            (("contact_budget", "per_month"), 3, "contact_budget.per_month: unknown key"),
+            (("consolidation",), "company", "consolidation: 'company' is unknown"),
+            (("separate_tags",), [], "separate_tags: must be a list of 1 to 50 names"),
+            (("separate_tags",), [5], "separate_tags[0]: must be a name"),
+            (("payment_feed_hours",), 0, "payment_feed_hours: must be a whole number from 1"),
+            (("unmatched_receipts",), "shrug", "unmatched_receipts: 'shrug' is unknown"),
+            (("levels", 0, "anchor"), "birthday", "levels[0].anchor: 'birthday' is unknown"),
+            (("levels", 0, "anchor"), "previous_level", "anchor: the first level has none before"),
+            (("levels", 0, "threshold_days"), -1, "must be 0 or more: days before it are known"),
+            (("levels", 0, "counting"), "moons", "levels[0].counting: 'moons' is unknown"),
+            (("levels", 0, "fallback"), [], "levels[0].fallback: must be a list"),
+            (("levels", 0, "when"), {}, "levels[0].when: asks nothing"),
+            (("levels", 0, "when", "mood"), "bad", "levels[0].when.mood: unknown key"),
+            (("levels", 0, "when", "kinds"), ["alien"], "when.kinds[0]: 'alien' is unknown"),
+            (("levels", 0, "when", "countries"), ["France"], "'France' is no country"),
+            (
+                ("levels", 0, "when", "minimum"),
+                {"EUR": "9999"},
+                "minimum.EUR: is more than the max",
+            ),
+            (("levels", 0, "when", "invoices_at_least"), 10, "is more than the 9 at most"),
+            (("levels", 0, "when", "tags"), ["b"], "without_tags: 'b' is asked for in 'tags'"),
+            (("levels", 0, "otherwise"), "cry", "levels[0].otherwise: 'cry' is unknown"),
+            (("levels", 1, "approval"), "yes", "levels[1].approval: must be true or false"),
+            (("levels", 1, "fee"), {}, "levels[1].fee: names no fee"),
+            (("levels", 1, "fee", "percent"), "101", "fee.percent: must be a percentage"),
+            (("levels", 1, "fee", "percent"), 1.5, "fee.percent: must be a percentage"),
+            (("levels", 1, "fee", "tiers", "EUR"), [], "fee.tiers.EUR: must be a list"),
+            (
+                ("levels", 1, "fee", "tiers", "EUR", 1, "up_to"),
+                "50.00",
+                "tiers.EUR[1].up_to: must be more than that of the tier before",
+            ),
+            (("levels", 1, "fee", "per"), "day", "levels[1].fee.per: 'day' is unknown"),
+            (("levels", 2, "credit_block"), True, "levels[2].credit_block: a final level sends"),
+            (("levels", 2, "final"), "duel", "levels[2].final: 'duel' is unknown"),
+        ],
+    )
+    def test_a_wrong_word_of_the_richer_language_names_place_and_remedy(self, path, value, problem):
+        with pytest.raises(PolicyInvalidError) as caught:
+            read(changed(*path, value, base=RICH))
 
         assert problem in str(caught.value)
 
@@ -290,9 +415,9 @@ json_values = st.recursive(
 )
 
 
-@given(json_values, st.data())
-def test_a_wrong_value_anywhere_is_a_problem_and_never_a_crash(value, data):
-    document = deepcopy(GOOD)
+@given(st.sampled_from([GOOD, RICH]), json_values, st.data())
+def test_a_wrong_value_anywhere_is_a_problem_and_never_a_crash(base, value, data):
+    document = deepcopy(base)
     place = document
     while True:
         key = data.draw(
@@ -377,6 +502,7 @@ class TestSchema:
         schema = jsonschema_rs.validator_for(policy_schema())
 
         assert schema.is_valid(to_document(read(GOOD)))
+        assert schema.is_valid(to_document(read(RICH)))
         for wrong in (
             changed("colour", "red"),
             changed("country", "XX"),

@@ -162,17 +162,15 @@ class _PolicyReader(DocumentReader):
             return None
         path: Path = ("contact_budget",)
         fields = self.mapping(value, path, BUDGET_KEYS, required=("max_contacts", "days"))
-        days = self.integer(fields.get("days", 7), (*path, "days"), 1, BUDGET_DAYS_MAX)
-        budget = ContactBudget(
+        return ContactBudget(
             max_contacts=self.integer(
                 fields.get("max_contacts", 1), (*path, "max_contacts"), 1, 1000
             ),
-            days=days,
-            quiet_days=self.integer(fields.get("quiet_days", 0), (*path, "quiet_days"), 0, 365),
+            days=self.integer(fields.get("days", 7), (*path, "days"), 1, BUDGET_DAYS_MAX),
+            quiet_days=self.integer(
+                fields.get("quiet_days", 0), (*path, "quiet_days"), 0, BUDGET_DAYS_MAX - 1
+            ),
         )
-        if budget.quiet_days >= BUDGET_DAYS_MAX:
-            self.conflict((*path, "quiet_days"), f"must be less than {BUDGET_DAYS_MAX}")
-        return budget
 
     def weekdays(self, value: object) -> frozenset[int]:
         names = self.choices(value, ("calendar", "weekdays"), WEEKDAYS)
@@ -298,7 +296,7 @@ class _PolicyReader(DocumentReader):
         if value is None:
             return None
         fields = self.mapping(value, path, CONDITION_KEYS)
-        if not fields and isinstance(value, Mapping) and not value:
+        if isinstance(value, Mapping) and not value:
             self.problem(path, "asks nothing; name a condition or remove it")
         amounts = {
             f"{key}_minor": self.amounts(fields.get(key, {}), (*path, key))
