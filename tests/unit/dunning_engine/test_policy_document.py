@@ -16,8 +16,8 @@ from dunning_engine.adapters.builtin_policies import BUILT_IN_IDS, builtin_polic
 from dunning_engine.adapters.policy_yaml import TEXT_MAX, PolicyTextError, parse_policy
 from dunning_engine.domain.document import PolicyInvalidError
 from dunning_engine.domain.policy_document import read_policy
-from dunning_engine.domain.policy_writing import to_document
 from dunning_engine.domain.policy_schema import policy_schema
+from dunning_engine.domain.policy_writing import to_document
 
 GOOD = {
     "name": "Ours",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +30,13 @@ class Ledger:
         self.invoices: dict[str, ledger.InvoiceState] = {}
         self._sequences: defaultdict[tuple[str, str], int] = defaultdict(int)
 
-    def registered(self, *, sandbox_from: date | None = None, country: str = "FR") -> Envelope:
+    def registered(
+        self,
+        *,
+        sandbox_from: date | None = None,
+        country: str = "FR",
+        payments_fresh_until: datetime | None = None,
+    ) -> Envelope:
         """The tenant, as a sandbox when it has a first day."""
         payload = TenantRegisteredV1(
             tenant_id=self.tenant,
@@ -46,6 +52,7 @@ class Ledger:
             email_from="ar@acme.example",
             sandbox=sandbox_from is not None,
             sandbox_starts_on=sandbox_from,
+            payments_fresh_until=payments_fresh_until,
         )
         return self._envelope(payload, self.tenant, self.tenant)
 
@@ -88,6 +95,13 @@ class Ledger:
         self.invoices[invoice_id] = state
         event = ledger.InvoiceIssuedV1(invoice=state, effective_on=issued_on)
         return self._about(event, debtor_id, invoice_id)
+
+    def unallocated(self, amount_minor: int, debtor_id: str = "d1", *, on: date) -> Envelope:
+        """Money that covers no invoice yet, as it stands now."""
+        payload = ledger.UnallocatedCashChangedV1(
+            debtor_id=debtor_id, currency="EUR", unallocated_minor=amount_minor, effective_on=on
+        )
+        return self._about(payload, debtor_id, debtor_id)
 
     def paid(
         self, invoice_id: str = "i1", *, on: date, amount_minor: int | None = None
