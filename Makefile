@@ -21,7 +21,7 @@ PACKAGES := libs/common/src services/invoice-ingest/src services/dunning-engine/
 	services/notifier/src services/kpi/src deploy/standalone/src
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run check format test test-kafka e2e bench lock events-docs \
+.PHONY: help setup setup-dev run check format test test-kafka e2e bench lock events-docs policy-docs \
 	docker-secrets clean
 
 help: ## Say what can be made
@@ -79,6 +79,9 @@ lock: $(DEV) ## Write the lock files again from requirements*.in (UPGRADE=--upgr
 
 events-docs: $(DEV) ## Write docs/events.md and the AsyncAPI document from the event models
 	@"$(PY)" -m dunning_common.events.catalogue docs/
+
+policy-docs: $(DEV) ## Write docs/policies.md from the shipped policies, the law and the rates
+	@"$(PY)" -m dunning_engine.entrypoints.policy_catalogue docs/
 
 docker-secrets: $(RUNTIME) ## Make the keys and passwords that docker-compose.yml asks for
 	@"$(PY)" -m standalone.docker_secrets deploy/docker/secrets .env

@@ -10,7 +10,7 @@ import pytest
 from dunning_common.consumer import Consumed
 from dunning_common.events.dunning import CaseClosedV1, ChargeAssessedV1
 from dunning_common.events.envelope import Envelope, Payload
-from dunning_common.events.receivables import ChargePostedV1
+from dunning_common.events.receivables import ChargePostedV1, ChargeWaivedV1
 from dunning_common.ids import account_key
 from invoice_ingest.domain.charging import ChargeError
 from invoice_ingest.entrypoints.consumers import apply_events
@@ -57,16 +57,21 @@ async def test_an_assessed_charge_is_booked_once_beside_the_principal(
     fixed = assessed()
 
     await hear(ledger, fixed, fixed, assessed(kind="interest", amount_minor=123))
-    await hear(ledger, fixed)
+    await hear(ledger, fixed, assessed(kind="fee", amount_minor=500, basis="contract"))
 
     seen = (await acme.get("/v1/invoices/i1")).json()
-    assert (seen["open"], seen["charges_open"], seen["version"]) == ("100.00", "41.23", 3)
+    assert (seen["open"], seen["charges_open"], seen["version"]) == ("100.00", "46.23", 4)
     assert sorted((c["kind"], c["amount"]) for c in seen["charges"]) == [
         ("compensation", "40.00"),
+        ("fee", "5.00"),
         ("interest", "1.23"),
     ]
     posted = [p for _, p in await ledger.events() if isinstance(p, ChargePostedV1)]
-    assert [p.invoice.charges_open_minor for p in posted] == [4_000, 4_123]
+    assert [(p.kind, p.invoice.charges_open_minor) for p in posted] == [
+        ("compensation", 4_000),
+        ("interest", 4_123),
+        ("fee", 4_623),
+    ]
 
 
 async def test_other_events_of_the_engine_are_left_alone(
@@ -104,3 +109,81 @@ async def test_a_charge_on_an_unknown_invoice_is_poison_and_stores_nothing(
         await hear(ledger, assessed(), assessed(invoice_id="nope"))
 
     assert await ledger.rows("SELECT 1 FROM charge") == []
+
+
+async def test_a_charge_that_is_given_up_is_owed_no_more_and_told_once(
+    ledger: Ledger, acme: httpx.AsyncClient
+) -> None:
+    fee = assessed(kind="fee", amount_minor=500)
+    await acme.put("/v1/invoices/i1", json=INVOICE)
+    await hear(ledger, fee, assessed())
+    path = f"/v1/invoices/i1/charges/{fee.charge_id}/waive"
+
+    first = await acme.post(path, json={"reason": "goodwill", "effective_on": "2026-03-02"})
+    again = await acme.post(path, json={"reason": "said twice"})
+
+    assert first.json() == {
+        "id": str(fee.charge_id),
+        "status": "updated",
+        "invoice_id": "i1",
+        "charges_open": "40.00",
+        "version": 4,
+    }
+    assert again.json() == first.json() | {"status": "unchanged"}
+    seen = (await acme.get("/v1/invoices/i1")).json()
+    assert (seen["open"], seen["charges_open"]) == ("100.00", "40.00")
+    assert {c["kind"]: (c["waived_on"], c["waived_reason"]) for c in seen["charges"]} == {
+        "fee": ("2026-03-02", "goodwill"),
+        "compensation": (None, None),
+    }
+    waived = [p for _, p in await ledger.events() if isinstance(p, ChargeWaivedV1)]
+    assert [(p.charge_id, p.kind, p.amount_minor, p.reason) for p in waived] == [
+        (str(fee.charge_id), "fee", 500, "goodwill")
+    ]
+    assert (waived[0].effective_on, waived[0].invoice.charges_open_minor) == (
+        date(2026, 3, 2),
+        4_000,
+    )
+
+
+async def test_a_charge_that_was_given_up_is_not_booked_again(
+    ledger: Ledger, acme: httpx.AsyncClient
+) -> None:
+    fee = assessed(kind="fee", amount_minor=500)
+    await acme.put("/v1/invoices/i1", json=INVOICE)
+    await hear(ledger, fee)
+    await acme.post(f"/v1/invoices/i1/charges/{fee.charge_id}/waive", json={"reason": "goodwill"})
+
+    await hear(ledger, fee)
+
+    assert (await acme.get("/v1/invoices/i1")).json()["charges_open"] == "0.00"
+
+
+async def test_a_charge_is_given_up_only_on_its_own_invoice_with_a_reason_and_while_it_is_owed(
+    ledger: Ledger, acme: httpx.AsyncClient
+) -> None:
+    fee = assessed(kind="fee", amount_minor=500)
+    path = f"charges/{fee.charge_id}/waive"
+    await acme.put("/v1/invoices/i1", json=INVOICE)
+    await acme.put("/v1/invoices/i2", json=INVOICE)
+    await hear(ledger, fee)
+
+    answers = [
+        await acme.post(f"/v1/invoices/nope/{path}", json={"reason": "x"}),
+        await acme.post(f"/v1/invoices/i2/{path}", json={"reason": "x"}),
+        await acme.post("/v1/invoices/i1/charges/nope/waive", json={"reason": "x"}),
+        await acme.post(f"/v1/invoices/i1/{path}", json={}),
+        await acme.post(f"/v1/invoices/i1/{path}", json={"reason": " "}),
+    ]
+    await acme.post("/v1/invoices/i1/write-off", json={"reason": "insolvent"})
+    late = await acme.post(f"/v1/invoices/i1/{path}", json={"reason": "x"})
+
+    assert [(a.status_code, a.json()["type"].rsplit(":", 1)[1]) for a in answers] == [
+        (404, "unknown-invoice"),
+        (404, "unknown-charge"),
+        (404, "unknown-charge"),
+        (422, "invalid-request"),
+        (422, "invalid-request"),
+    ]
+    assert (late.status_code, late.json()["type"].rsplit(":", 1)[1]) == (409, "invoice-written-off")
+    assert not [p for _, p in await ledger.events() if isinstance(p, ChargeWaivedV1)]

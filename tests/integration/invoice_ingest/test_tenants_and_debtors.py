@@ -119,6 +119,23 @@ async def test_a_debtor_sent_again_is_told_only_when_it_changed(
     assert [p.segment for p in told if p.debtor_id == "d1"] == [None, "gold"]
 
 
+async def test_a_debtors_risk_is_kept_shown_and_told(
+    ledger: Ledger, acme: httpx.AsyncClient
+) -> None:
+    await acme.put("/v1/debtors/d1", json=DEBTOR | {"risk": "high"})
+    bulk = await acme.post("/v1/bulk/debtors", json=[DEBTOR | {"debtor_id": "d9", "risk": "low"}])
+    await acme.put("/v1/debtors/d1", json=DEBTOR | {"risk": "low"})
+    await acme.put("/v1/debtors/d1", json=DEBTOR)
+
+    assert bulk.json()["summary"]["created"] == 1
+    assert (await acme.get("/v1/debtors/d9")).json()["risk"] == "low"
+    assert (await acme.get("/v1/debtors/d1")).json()["risk"] is None
+    told = [p for _, p in await ledger.events() if isinstance(p, DebtorTermsChangedV1)]
+    assert [p.risk for p in told if p.debtor_id == "d1"] == [None, "high", "low", None]
+    await acme.delete("/v1/debtors/d9")
+    assert (await acme.get("/v1/debtors/d9")).json()["risk"] is None
+
+
 async def test_an_erased_debtor_is_gone_and_its_books_stay(
     ledger: Ledger, acme: httpx.AsyncClient
 ) -> None:

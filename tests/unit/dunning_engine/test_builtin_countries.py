@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from itertools import pairwise
 
 import pytest
 
 from dunning_engine.adapters.builtin_policies import builtin_policies
 from dunning_engine.domain.compensation import FixedSum, fixed_compensation
+from dunning_engine.domain.explain import NOT_CHARGED, explain_verdict
 from dunning_engine.domain.interest import InterestTerms, interest_terms
+from dunning_engine.domain.law_of_interest import COUNTRY_NAMES
 from dunning_engine.domain.policy import BUILT_IN_BY_COUNTRY, TEMPLATES
-from tests.unit.dunning_engine.builders import NO_HOLIDAYS, account, case, diary, judged, local
+from dunning_engine.domain.rates import RateBook
+from dunning_engine.domain.record import make_record, recompute
+from tests.unit.dunning_engine.builders import (
+    NO_HOLIDAYS,
+    RATES,
+    account,
+    case,
+    diary,
+    judged,
+    local,
+)
 
 POLICIES = [pytest.param(policy, id=name) for name, policy in builtin_policies().items()]
 CAPITALS = {
@@ -79,19 +94,87 @@ def test_a_ladder_is_climbed_to_its_end(policy):
     assert [code for _, code in served] == [level.code for level in policy.levels]
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-def test_a_consumer_under_it_is_never_shown_a_fixed_sum(policy):
-    zone = CAPITALS[policy.country]
-    debtor = account(country=policy.country, zone=zone, kind="consumer")
+def claimed(policy, *, now, rates=RATES, kind="business", **facts):
+    """The decision about an invoice whose level with charges is due, and its record."""
+    zone = CAPITALS.get(policy.country, "Europe/Warsaw")
+    debtor = account(country=policy.country, zone=zone, kind=kind)
     level = next(level for level in policy.levels if level.charges)
-    invoice = case(policy_id=policy.policy_id)
+    invoice = case(policy_id=policy.policy_id, policy_version=policy.version, **facts)
     for before in policy.levels[: level.level_no - 1]:
         invoice = invoice.completed(before.level_no, before.code, date(2026, 5, 20))
+    decision = judged(
+        invoice,
+        now=local(now, zone),
+        debtor=debtor,
+        policy=policy,
+        calendar=NO_HOLIDAYS,
+        rates=rates,
+    )
+    policies = {policy.key: policy}
+    return decision, make_record(debtor, [invoice], policies, NO_HOLIDAYS, rates, decision)
 
-    decision = judged(invoice, now=local("2026-07-15T10:00", zone), debtor=debtor)
+
+def reasons(decision, code):
+    trace = decision.verdicts[0].trace
+    return [dict(taken.facts)["reason"] for taken in trace if taken.code == code]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_record_of_a_claim_holds_every_rate_it_looked_at(policy):
+    currency = "GBP" if policy.country == "GB" else "EUR"
+
+    decision, record = claimed(
+        policy, now="2026-07-15T10:00", currency=currency, due_on=date(2025, 3, 31)
+    )
 
     (notice,) = decision.notices
-    assert [charge.kind for charge in notice.charges if charge.kind == "compensation"] == []
-    reasons = [dict(taken.facts)["reason"] for taken in decision.verdicts[0].trace
-               if taken.code == "no_compensation"]  # fmt: skip
-    assert reasons[0] in ("consumer", "consumer_conditions")
+    assert notice.items[0].interest_minor > 0
+    assert notice.items[0].compensation_minor >= 4000
+    assert recompute(record) == record
+
+
+@pytest.mark.parametrize("kind", ["business", "consumer", "public"])
+@pytest.mark.parametrize("country", COUNTRY_NAMES)
+def test_any_country_may_be_claimed_in_or_says_why_not(country, kind):
+    """Under one ladder, whatever the law: never an error, and the record recomputes."""
+    policy = replace(builtin_policies()["germany-b2b"], country=country, policy_id="ours")
+
+    decision, record = claimed(policy, now="2026-06-15T10:00", kind=kind)
+
+    assert recompute(record) == record
+    if kind == "consumer":
+        assert decision.notices[0].items[0].compensation_minor == 0
+    for code in ("no_interest", "no_compensation"):
+        assert all(reason in NOT_CHARGED for reason in reasons(decision, code))
+    assert explain_verdict(decision.verdicts[0], "EUR", "Europe/Berlin")
+
+
+def test_a_polish_claim_in_zlotys_records_the_rate_that_converts_it():
+    policy = replace(builtin_policies()["germany-b2b"], country="PL", policy_id="ours")
+    book = RateBook({**RATES.series, "nbp_eur": {"2026-03": Decimal("4.2500")}})
+
+    decision, record = claimed(policy, now="2026-06-15T10:00", rates=book, currency="PLN")
+
+    assert decision.notices[0].items[0].compensation_minor == 17000
+    assert json.loads(record)["inputs"]["rates"] == {
+        "nbp": {"26H1": "4.00"},
+        "nbp_eur": {"2026-03": "4.2500"},
+    }
+    assert recompute(record) == record
+
+
+def test_a_missing_half_year_blocks_the_claim_of_that_country_only():
+    policy = replace(builtin_policies()["germany-b2b"], country="PL", policy_id="ours")
+
+    decision, _ = claimed(policy, now="2026-07-15T10:00", currency="PLN")
+
+    assert (decision.verdicts[0].state, decision.verdicts[0].reason) == ("blocked", "missing_rate")
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_consumer_under_it_is_never_shown_a_fixed_sum(policy):
+    decision, _ = claimed(policy, now="2026-07-15T10:00", kind="consumer")
+
+    (notice,) = decision.notices
+    assert [item.compensation_minor for item in notice.items] == [0]
+    assert reasons(decision, "no_compensation")[0] in ("consumer", "consumer_conditions")

@@ -235,7 +235,7 @@ def test_what_is_no_schedule_names_the_field(
     total: int, arguments: dict[str, int], field: str
 ) -> None:
     with pytest.raises(PlanError) as error:
-        make_schedule(total, starts_on=TODAY, interval="monthly", **arguments)  # type: ignore[arg-type]
+        make_schedule(total, starts_on=TODAY, interval="monthly", **arguments)
 
     assert error.value.field == field
 

@@ -3,8 +3,12 @@ from typing import Any
 
 import pytest
 
-from invoice_ingest.domain.charging import Charge, ChargeError, post_charges
-from invoice_ingest.domain.invoice import cancel, cover, write_off
+from invoice_ingest.domain.book import Book, Loaded
+from invoice_ingest.domain.charging import Charge, ChargeError, post_charges, waive
+from invoice_ingest.domain.fact import ChargeWaived
+from invoice_ingest.domain.invoice import Invoice, cancel, cover, write_off
+from invoice_ingest.domain.invoice import charge as charged_with
+from invoice_ingest.domain.outcome import Outcome, Refusal, Status, Why
 from tests.unit.invoice_ingest.samples import TODAY, invoice
 
 
@@ -72,3 +76,80 @@ def test_a_charge_that_does_not_fit_is_an_error() -> None:
         post_charges([charge(invoice_id="x")], invoices={}, known=set())
     with pytest.raises(ChargeError, match="currency"):
         post_charges([charge(currency="USD")], invoices={("acme", "i1"): invoice()}, known=set())
+
+
+def sheet(*invoices: Invoice) -> Book:
+    loaded = Loaded(
+        debtors={}, invoices={i.invoice_id: i for i in invoices}, credits={}, covers={}, cash={}
+    )
+    return Book(tenant="acme", today=TODAY, loaded=loaded)
+
+
+def given_up(book: Book, found: Charge | None, *, on: date | None = None) -> Outcome:
+    return waive(book, "i1", found, reason="goodwill", on=on)
+
+
+@pytest.mark.parametrize("kind", ["interest", "compensation", "fee"])
+def test_a_charge_of_any_kind_that_is_given_up_is_owed_no_more(kind: Any) -> None:
+    book = sheet(charged_with(charged_with(invoice(), 123), 4_000))
+
+    outcome = given_up(book, charge(kind=kind), on=date(2026, 2, 2))
+
+    after = book.invoices["i1"]
+    assert outcome is Status.UPDATED
+    assert (after.charges_open_minor, after.open_minor, after.version) == (4_000, 10_000, 4)
+    assert book.facts == [
+        ChargeWaived(
+            invoice=after,
+            effective_on=date(2026, 2, 2),
+            charge_id="c1",
+            kind=kind,
+            amount_minor=123,
+            reason="goodwill",
+        )
+    ]
+
+
+def test_giving_up_a_charge_again_changes_nothing() -> None:
+    book = sheet(charged_with(invoice(), 4_000))
+
+    outcome = given_up(book, charge(waived_on=TODAY))
+
+    assert (outcome, book.facts, book.changed_invoices()) == (Status.UNCHANGED, [], [])
+
+
+def test_a_paid_invoice_stays_paid_when_its_charge_is_given_up() -> None:
+    paid = cover(charged_with(invoice(), 123), 10_000, on=date(2026, 2, 1))
+    book = sheet(paid)
+
+    given_up(book, charge())
+
+    after = book.invoices["i1"]
+    assert (after.status, after.settled_on, after.charges_open_minor) == (
+        "paid",
+        date(2026, 2, 1),
+        0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "before", "why", "slug"),
+    [
+        (None, invoice(), Why.UNKNOWN, "unknown-charge"),
+        (charge(is_void=True), invoice(), Why.UNKNOWN, "unknown-charge"),
+        (charge(), charged_with(invoice(), 122), Why.CONFLICT, "charge-paid"),
+        (charge(), cancel(invoice(), on=TODAY)[0], Why.CONFLICT, "invoice-cancelled"),
+        (charge(), write_off(invoice(), on=TODAY), Why.CONFLICT, "invoice-written-off"),
+        (charge(), invoice("other"), Why.UNKNOWN, "unknown-invoice"),
+    ],
+)
+def test_a_charge_that_is_not_owed_cannot_be_given_up(
+    found: Charge | None, before: Invoice, why: Why, slug: str
+) -> None:
+    book = sheet(before)
+
+    outcome = given_up(book, found)
+
+    assert isinstance(outcome, Refusal)
+    assert (outcome.why, outcome.slug) == (why, slug)
+    assert (book.facts, book.changed_invoices()) == ([], [])

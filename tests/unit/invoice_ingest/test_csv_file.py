@@ -253,11 +253,13 @@ def test_contacts_and_tags_come_of_their_columns() -> None:
                 "zip": "debtor.postcode",
                 "town": "debtor.city",
                 "grade": {"to": "debtor.tag.grade", "one_of": ["A", "B"]},
+                "score": {"to": "debtor.risk", "values": {"1": "low", "9": "high"}},
             },
         }
     )
     text = (
-        b"id,kind,mail,tel,street,zip,town,grade\nD1,C,a@x.de; b@x.de,030 1,Weg 1,10115,Berlin,A\n"
+        b"id,kind,mail,tel,street,zip,town,grade,score\n"
+        b"D1,C,a@x.de; b@x.de,030 1,Weg 1,10115,Berlin,A,9\n"
     )
 
     [found] = read_rows(text, mapping)
@@ -268,6 +270,7 @@ def test_contacts_and_tags_come_of_their_columns() -> None:
         "name": "D1",
         "kind": "consumer",
         "country": "DE",
+        "risk": "high",
         "contacts": {
             "emails": ["a@x.de", "b@x.de"],
             "phones": ["030 1"],

@@ -347,6 +347,7 @@ def test_without_charges_no_interest_and_no_fixed_sum_is_spoken_of(
     [
         ("france-b2b", "DE", "DE", "L. 441-10"),
         ("germany-b2b", "FR", "FR", "§ 288 du Code civil allemand"),
+        ("italy-b2b", "FR", "FR", "taux légal applicable"),
         ("our-own", "DE", "FR", "§ 288 du Code civil allemand"),
         ("our-own", "GB", "FR", "Late Payment"),
         ("our-own", "ES", "FR", "taux légal applicable"),

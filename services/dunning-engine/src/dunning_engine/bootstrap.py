@@ -19,6 +19,7 @@ from dunning_common.service import Service
 from dunning_engine.adapters.pg_signals import Signals
 from dunning_engine.adapters.public_law import PublicLaw
 from dunning_engine.adapters.sql_stores import StoreRoom
+from dunning_engine.entrypoints.api_activations import activation_routes
 from dunning_engine.entrypoints.api_cases import case_routes
 from dunning_engine.entrypoints.api_clock import clock_routes
 from dunning_engine.entrypoints.api_disputes import dispute_routes
@@ -27,7 +28,9 @@ from dunning_engine.entrypoints.api_plans import plan_routes
 from dunning_engine.entrypoints.api_policies import policy_routes
 from dunning_engine.entrypoints.api_promises import promise_routes
 from dunning_engine.entrypoints.api_simulations import simulation_routes
+from dunning_engine.entrypoints.api_rules import rules_routes
 from dunning_engine.entrypoints.loops import ClockWalker, FlightWatch, Metrics, Sweeper
+from dunning_engine.entrypoints.policy_loop import PolicyWatch
 from dunning_engine.handlers.record_facts import record_facts
 from dunning_engine.schema import SCHEMA
 from dunning_engine.settings import Settings
@@ -78,6 +81,7 @@ async def build(
         metrics=metrics,
     )  # fmt: skip
     watch = FlightWatch(rooms=rooms, catch_up=consumer.catch_up, settings=settings, metrics=metrics)
+    policy_watch = PolicyWatch(rooms=rooms, signals=signals, settings=settings)
     app = create_app(
         title=NAME,
         version=VERSION,
@@ -86,7 +90,9 @@ async def build(
         ready={"database": db.ping},
     )
     app.include_router(case_routes(rooms, law, settings))
-    app.include_router(policy_routes(rooms))
+    app.include_router(policy_routes(rooms, law))
+    app.include_router(rules_routes(rooms))
+    app.include_router(activation_routes(rooms))
     app.include_router(hold_routes(rooms, consumer.catch_up))
     app.include_router(dispute_routes(rooms, consumer.catch_up))
     app.include_router(promise_routes(rooms, consumer.catch_up))
@@ -111,6 +117,7 @@ async def build(
             "sweeper": sweeper.run,
             "clock": walker.run,
             "flights": watch.run,
+            "policies": policy_watch.run,
         },
         close=close,
     )

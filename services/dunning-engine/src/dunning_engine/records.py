@@ -238,7 +238,8 @@ class Pending:
 
     `due` accounts are to be decided; of `in_flight` notices news is awaited; about `unchecked`
     debtors the ledger must be asked; `unposted` charges the ledger has yet to book; `migrations`
-    take open cases to another policy version. `next_at` is the next instant at which an account wants to be looked at.
+    take open cases to another policy version. `next_at` is the next instant at which an account
+    wants to be looked at.
     """
 
     in_flight: int

@@ -34,6 +34,9 @@ from standalone.client import Client
 from standalone.simulation.local import File, Options, UnknownPolicyError, backtest, policy_named
 from standalone.simulation.past import EmptyFileError
 
+_PATIENCE_S = 900.0
+"""A simulation may have to wait for others, and then takes its time."""
+
 commands = typer.Typer(no_args_is_help=True, help=(__doc__ or "").partition(": ")[2])
 
 Mapping = Annotated[
@@ -180,7 +183,10 @@ def impact(
 def _from_system(data: Path, tenant: str, body: dict[str, Any], as_json: bool) -> None:
     async def post(client: Client) -> Any:
         with errors.status("simulating …"):
-            return await client.post("engine", "/v1/simulations", body)
+            answer = await client.ask(
+                "POST", "engine", "/v1/simulations", json=body, timeout=_PATIENCE_S
+            )
+            return answer.json()
 
     _show(ask(data, tenant, post), as_json)
 

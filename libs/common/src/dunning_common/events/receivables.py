@@ -100,6 +100,15 @@ class ChargePostedV1(_InvoicePayload):
     amount_minor: int
 
 
+class ChargeWaivedV1(_InvoicePayload):
+    """A charge was given up: nothing of it is owed any more."""
+
+    charge_id: str
+    kind: ChargeKind
+    amount_minor: int
+    reason: str
+
+
 class UnallocatedCashChangedV1(Payload):
     """Money of the debtor that covers no invoice yet."""
 
@@ -140,6 +149,7 @@ ReceivablesEvent = (
     | PaymentReversedV1
     | CreditNoteAllocatedV1
     | ChargePostedV1
+    | ChargeWaivedV1
     | UnallocatedCashChangedV1
     | DebtorTermsChangedV1
 )
@@ -152,4 +162,5 @@ InvoiceEvent = (
     | PaymentReversedV1
     | CreditNoteAllocatedV1
     | ChargePostedV1
+    | ChargeWaivedV1
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import asyncpg
@@ -16,6 +16,7 @@ from dunning_engine.adapters.sql_openings import (
     tally_of,
 )
 from dunning_engine.domain.case import PolicyKey
+from dunning_engine.domain.schedule import local_date
 from dunning_engine.policy_records import ActivationRow, MigrationRow
 
 POLICIES = "policies"
@@ -69,6 +70,7 @@ ON CONFLICT (tenant, policy_id) DO UPDATE SET version = excluded.version
 _NOW = """
 SELECT coalesce((SELECT now FROM tenant_clock WHERE tenant = $1), clock_timestamp())
 """
+_ZONE = "SELECT zone FROM tenant WHERE tenant = $1 AND zone IS NOT NULL"
 
 
 class SqlActivations(SqlOpenings):
@@ -82,6 +84,11 @@ class SqlActivations(SqlOpenings):
         """The instant on the tenant's clock."""
         found: datetime = await self._sql.fetchval(_NOW, tenant)
         return found
+
+    async def today(self, tenant: str) -> date:
+        """The day on the tenant's clock, where it is at home; in UTC while that is not known."""
+        zone = await self._sql.fetchval(_ZONE, tenant)
+        return local_date(await self.now(tenant), zone or "UTC")
 
     async def set_active(self, tenant: str, policy_id: str, version: int) -> None:
         """New cases outside of a running stage get this version."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import orjson
@@ -81,7 +82,7 @@ class SqlPortfolio(SqlSweep):
         self, tenant: str, *, all_cases: bool, debtors: Sequence[str] | None
     ) -> Extent:
         """How many invoices there are; of the past with `all_cases`."""
-        row = await self._sql.fetchrow(_EXTENT, tenant, all_cases, debtors)
+        (row,) = await self._sql.fetch(_EXTENT, tenant, all_cases, debtors)
         return Extent(**row)
 
     async def followed(self, tenant: str, *, all_cases: bool) -> list[tuple[str, PolicyKey]]:
@@ -162,7 +163,7 @@ def past_invoice(row: Mapping[str, Any]) -> PastInvoice:
 def _payments(balances: Sequence[Balance]) -> tuple[tuple[date, int], ...]:
     """(value date, minor units) of each change of a principal; money that went back is negative."""
     found = []
-    for before, after in zip(balances, balances[1:], strict=False):
+    for before, after in pairwise(balances):
         paid_minor = before.open_minor - after.open_minor
         found.append((after.since - ONE_DAY if paid_minor > 0 else after.since, paid_minor))
     return tuple(found)

@@ -21,6 +21,8 @@ Refusal = Literal["only_if_agreed", "rate_not_kept"]
 """Why a claim that the law knows is not made: a contract must say so, or its rate is not kept."""
 
 CHECKED_ON = date(2026, 11, 21)
+COMMON_KNOWLEDGE = "common knowledge"
+"""The source of an unverified rule for which none was named."""
 NOT_CONSUMERS: tuple[DebtorKind, ...] = ("business", "public")
 
 

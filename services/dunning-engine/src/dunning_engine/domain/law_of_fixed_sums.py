@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
-from dunning_engine.domain.law import NOT_CONSUMERS, Band, FixedSumRule
+from dunning_engine.domain.law import COMMON_KNOWLEDGE, NOT_CONSUMERS, Band, FixedSumRule
 from dunning_engine.domain.law_of_interest import (
     DE_REFORM,
     DIRECTIVE_2011_7,
@@ -86,7 +86,7 @@ FIXED_SUM_RULES = (
         valid_from=DIRECTIVE_2011_7,
         bands=_FORTY,
         basis="§458 UGB",
-        source="common knowledge",
+        source=COMMON_KNOWLEDGE,
         confidence="unverified",
     ),
     FixedSumRule(
@@ -139,7 +139,7 @@ FIXED_SUM_RULES = (
         valid_from=date(2013, 4, 15),
         bands=_FORTY,
         basis="Loi du 18 avril 2004, art. 5bis",
-        source="common knowledge",
+        source=COMMON_KNOWLEDGE,
         confidence="unverified",
     ),
     FixedSumRule(
@@ -148,7 +148,7 @@ FIXED_SUM_RULES = (
         valid_from=date(2013, 1, 1),
         bands=_FORTY,
         basis="D.lgs. 231/2002, art. 6",
-        source="common knowledge",
+        source=COMMON_KNOWLEDGE,
         confidence="unverified",
     ),
     FixedSumRule(
@@ -157,7 +157,7 @@ FIXED_SUM_RULES = (
         valid_from=date(2013, 2, 24),
         bands=_FORTY,
         basis="Ley 3/2004, art. 8",
-        source="common knowledge",
+        source=COMMON_KNOWLEDGE,
         confidence="unverified",
     ),
     FixedSumRule(
@@ -166,7 +166,7 @@ FIXED_SUM_RULES = (
         valid_from=date(2013, 7, 1),
         bands=_FORTY,
         basis="DL 62/2013, art. 7",
-        source="common knowledge",
+        source=COMMON_KNOWLEDGE,
         confidence="unverified",
     ),
     FixedSumRule(
@@ -175,7 +175,7 @@ FIXED_SUM_RULES = (
         valid_from=DIRECTIVE_2011_7,
         bands=_bands((1000, "40", "0"), (10000, "70", "0"), (None, "100", "0")),
         basis="S.I. No. 580 of 2012, reg. 9",
-        source="common knowledge",
+        source=COMMON_KNOWLEDGE,
         confidence="unverified",
     ),
     FixedSumRule(
@@ -190,7 +190,7 @@ FIXED_SUM_RULES = (
             Band(limit=None, base=Decimal(100)),
         ),
         basis="Ustawa z 8 marca 2013, art. 10",
-        source="common knowledge",
+        source=COMMON_KNOWLEDGE,
         confidence="unverified",
         note="Euros in zlotys at the NBP rate of the last working day of the month before the due "
         "date.",

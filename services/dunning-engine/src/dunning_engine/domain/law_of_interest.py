@@ -11,7 +11,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from dunning_engine.domain.law import NOT_CONSUMERS, InterestRule
+from dunning_engine.domain.law import COMMON_KNOWLEDGE, NOT_CONSUMERS, InterestRule
 
 COUNTRY_NAMES = MappingProxyType(
     {
@@ -83,7 +83,6 @@ _FRANCE = (
         basis="CCP L2192-13, R2192-31",
         source="Légifrance, CCP R2192-31 to R2192-36; décret 2013-269",
         confidence="unverified",
-        note="The rate of the half-year in which the interest started to run.",
     ),
     InterestRule(
         country="FR",
@@ -93,8 +92,7 @@ _FRANCE = (
         from_notice=True,
         basis="C. civ. 1231-6",
         source="Légifrance, C. civ. 1231-6, 1344-1; half-yearly arrêtés under CMF L313-2",
-        # The creditor is a business: the column "autres cas" counts, even against a consumer.
-        note="Only after the formal notice. The column follows the creditor, a business.",
+        note="The column of the legal rate follows the creditor, a business.",
     ),
 )
 _GERMANY = (
@@ -179,7 +177,7 @@ _NETHERLANDS = (
         compounds_yearly=True,
         basis="art. 6:119 BW",
         source="Rijksoverheid, wettelijke rente; art. 6:119, 6:120 BW",
-        note="After each year the year's interest bears interest (6:119 lid 2, not looked up).",
+        note="Lid 2; nobody has verified that each year's interest bears interest.",
     ),
 )
 _LUXEMBOURG = (
@@ -189,7 +187,7 @@ _LUXEMBOURG = (
         valid_from=date(2004, 4, 18),
         refusal="only_if_agreed",
         basis="Loi du 18 avril 2004, art. 12 et suiv.",
-        source="common knowledge",
+        source=COMMON_KNOWLEDGE,
         confidence="unverified",
         note="The yearly legal rate, only if the invoice says so: not claimed.",
     ),
@@ -203,7 +201,7 @@ _ITALY = (
         points=Decimal(12),
         tag=PERISHABLE_FOOD_TAG,
         basis="D.lgs. 198/2021, art. 4",
-        source="common knowledge",
+        source=COMMON_KNOWLEDGE,
         confidence="unverified",
         note=f"Farm and food products: debtors or invoices tagged `{PERISHABLE_FOOD_TAG}`.",
     ),
@@ -227,7 +225,6 @@ _SPAIN = (
         basis="C. civil art. 1100, 1108",
         source="Interés legal del dinero, yearly budget acts",
         confidence="unverified",
-        note="After a demand.",
     ),
 )
 _PORTUGAL = (
@@ -237,7 +234,7 @@ _PORTUGAL = (
         valid_from=date(2003, 5, 1),
         points=Decimal(4),
         basis="C. civil art. 559; Portaria 291/2003",
-        source="common knowledge",
+        source=COMMON_KNOWLEDGE,
         confidence="unverified",
         note="The civil rate; the higher supplementary commercial rate is not claimed.",
     ),
@@ -252,8 +249,8 @@ _BRITAIN = (
         anchor="start",
         basis="Late Payment of Commercial Debts (Interest) Act 1998, s.1 and s.6",
         source="legislation.gov.uk, 1998 c. 20; SI 2002/1675; gov.uk, late commercial payments",
-        note="Bank Rate of 31 December or 30 June before the interest starts; the rate then stays. "
-        "Not where the contract gives a substantial remedy. Consumers: contract only.",
+        note="Bank Rate of the last day before the half-year. Not where the contract gives a "
+        "substantial remedy. Consumers: contract only.",
     ),
 )
 _SWITZERLAND = (
@@ -321,20 +318,19 @@ def _ecb_plus_eight() -> Iterator[InterestRule]:
     laws: tuple[tuple[str, date, str, str, dict[str, Any]], ...] = (
         ("NL", DIRECTIVE_2011_7, "art. 6:119a, 6:119b BW", "Rijksoverheid, wettelijke handelsrente",
          {"compounds_yearly": True,
-          "note": "After each year the year's interest bears interest (not looked up)."}),
-        ("LU", date(2013, 4, 15), "Loi du 18 avril 2004, art. 3 et 5", "common knowledge",
+          "note": "Nobody has verified that each year's interest bears interest."}),
+        ("LU", date(2013, 4, 15), "Loi du 18 avril 2004, art. 3 et 5", COMMON_KNOWLEDGE,
          {"confidence": "unverified"}),
         ("IT", date(2013, 1, 1), "D.lgs. 231/2002, art. 5",
          "Gazzetta Ufficiale, half-yearly notices of the Ministry of Economy and Finance", {}),
         ("ES", date(2013, 2, 24), "Ley 3/2004, art. 7",
          "BOE, half-yearly resolutions of the Tesoro, such as BOE-A-2025-27201",
          {"note": "The rate of the last main refinancing operation before the half-year."}),
-        ("PT", date(2013, 7, 1), "DL 62/2013; C. com. art. 102 §5", "common knowledge",
+        ("PT", date(2013, 7, 1), "DL 62/2013; C. com. art. 102 §5", COMMON_KNOWLEDGE,
          {"confidence": "unverified"}),
         ("IE", DIRECTIVE_2011_7, "S.I. No. 580 of 2012, reg. 5",
          "Department of Enterprise, late payment interest rates",
-         {"anchor": "payment",
-          "note": "One rate for the whole delay: that in force on the day of payment."}),
+         {"anchor": "payment"}),
     )  # fmt: skip
     for country, since, basis, source, more in laws:
         common: dict[str, Any] = {"country": country, "kinds": NOT_CONSUMERS, "series": "ecb"}
@@ -352,8 +348,8 @@ def _ecb_plus_eight() -> Iterator[InterestRule]:
             valid_from=_DIRECTIVE_2000_35,
             valid_to=since - timedelta(days=1),
             points=Decimal(7),
-            basis=f"{basis} (in the version after Directive 2000/35/EC)",
-            source="common knowledge",
+            basis="National law under Directive 2000/35/EC, art. 3",
+            source=COMMON_KNOWLEDGE,
         )
 
 

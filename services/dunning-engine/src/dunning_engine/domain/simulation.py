@@ -161,27 +161,7 @@ def simulate(
     Raises:
         SimulationError: one instant asks to be decided about again and again.
     """
-    walk = Walk(story, policies, calendar, rates, assumptions)
-    instants = [(at, list(facts)) for at, facts in groupby(story.facts, key=lambda fact: fact.at)]
-    place, now = 0, start
-    while place < len(instants) and instants[place][0] <= start:
-        walk.learn(instants[place][1])
-        place += 1
-    wake = walk.act(start)
-    walk.first = dict(walk.last)
-    while True:
-        known = instants[place][0] if place < len(instants) else None
-        now = min((at for at in (wake, known) if at is not None), default=end)
-        if now >= end:
-            break
-        if known == now:
-            walk.learn(instants[place][1])
-            place += 1
-        wake = walk.act(now)
-    reached = walk.reached()
-    for _, facts in instants[place:]:  # what was paid by then, though nobody knew
-        walk.learn([fact for fact in facts if isinstance(fact, Moved | Received)])
-    return replace(reached, settlements=walk.settlements_until(end))
+    return Walk(story, policies, calendar, rates, assumptions).run(start, end)
 
 
 @dataclass(slots=True)
@@ -212,6 +192,31 @@ class Walk:
         for case in self.story.cases:
             self._put(case)
             self._use(case)
+
+    def run(self, start: datetime, end: datetime) -> Run:
+        """Go from `start` to `end`, from fact to action to fact."""
+        instants = [
+            (at, list(fs)) for at, fs in groupby(self.story.facts, key=lambda fact: fact.at)
+        ]
+        place = 0
+        while place < len(instants) and instants[place][0] <= start:
+            self.learn(instants[place][1])
+            place += 1
+        wake = self.act(start)
+        self.first = dict(self.last)
+        while True:
+            known = instants[place][0] if place < len(instants) else None
+            now = min((at for at in (wake, known) if at is not None), default=end)
+            if now >= end:
+                break
+            if known == now:
+                self.learn(instants[place][1])
+                place += 1
+            wake = self.act(now)
+        reached = self.reached()
+        for _, facts in instants[place:]:  # what was paid by then, though nobody knew
+            self.learn([fact for fact in facts if isinstance(fact, Moved | Received)])
+        return replace(reached, settlements=self.settlements_until(end))
 
     # -- facts
 

@@ -32,7 +32,7 @@ from dunning_engine.entrypoints.hold_edges import (
     resend_of,
 )
 from dunning_engine.entrypoints.web import Caller, Cursor, Limit, from_cursor, not_found, page
-from dunning_engine.handlers.place_hold import HoldError
+from dunning_engine.handlers.keep_hold import HoldError
 from dunning_engine.handlers.settle_dispute import (
     ReasonCode,
     Resolution,
@@ -65,7 +65,7 @@ class Opening(Body):
 
 
 class Assigning(Body):
-    """Who looks after it, and by when; null takes it away."""
+    """Who looks after it, and by when; null takes it away, a deadline left out stays."""
 
     owner: Line | None
     deadline_on: Day | None = None
@@ -164,6 +164,7 @@ def _writes(router: APIRouter, rooms: StoreRoom, catch_up: CatchUp) -> None:
                     hold_id=dispute_id,
                     owner=body.owner,
                     deadline_on=body.deadline_on,
+                    keep_deadline="deadline_on" not in body.model_fields_set,
                 )
         except HoldError as error:
             raise problem_of(error, what="dispute") from error

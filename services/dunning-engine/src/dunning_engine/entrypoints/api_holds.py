@@ -30,7 +30,8 @@ from dunning_engine.entrypoints.hold_edges import (
     show_hold,
 )
 from dunning_engine.entrypoints.web import Caller, Cursor, Limit, from_cursor, not_found, page
-from dunning_engine.handlers.place_hold import HoldError, SimpleKind, place_hold, release_hold
+from dunning_engine.handlers.keep_hold import HoldError
+from dunning_engine.handlers.place_hold import SimpleKind, place_hold, release_hold
 from dunning_engine.handlers.walk_clock import CatchUp
 from dunning_engine.records import HoldRow, Resend
 

@@ -7,7 +7,16 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from fastapi.encoders import jsonable_encoder
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+)
 
 from dunning_common.auth import Principal, require
 from dunning_common.money import MoneyError, parse_minor
@@ -43,7 +52,7 @@ from dunning_engine.handlers.agree_plan import (
     follow_plan,
     score_plan,
 )
-from dunning_engine.handlers.place_hold import HoldError
+from dunning_engine.handlers.keep_hold import HoldError
 from dunning_engine.handlers.walk_clock import CatchUp
 from dunning_engine.records import HoldRow, Resend
 
@@ -61,6 +70,39 @@ class Part(Body):
     amount: Amount
 
 
+# One member of the body, a number or a list, read as two fields: so an error in the list points to
+# its place in the body, which it would not in a union.
+_Count = Annotated[
+    Annotated[int, Field(ge=1, le=INSTALMENTS_MAX)] | None,
+    BeforeValidator(lambda given: None if isinstance(given, list) else given),
+]
+_Parts = Annotated[
+    Annotated[list[Part], Field(min_length=1, max_length=INSTALMENTS_MAX)] | None,
+    BeforeValidator(lambda given: given if isinstance(given, list) else None),
+]
+_EITHER = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": INSTALMENTS_MAX},
+            {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": INSTALMENTS_MAX,
+                "items": {
+                    "type": "object",
+                    "required": ["on", "amount"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "on": {"type": "string", "format": "date"},
+                        "amount": {"type": "string"},
+                    },
+                },
+            },
+        ]
+    }
+)
+
+
 class Proposing(Covering):
     """A plan that a debtor asks for.
 
@@ -72,9 +114,9 @@ class Proposing(Covering):
 
     amount: Amount | None = None
     first_payment: Amount | None = None
-    instalments: (
-        Annotated[int, Field(ge=1, le=INSTALMENTS_MAX)]
-        | Annotated[list[Part], Field(min_length=1, max_length=INSTALMENTS_MAX)]
+    count: Annotated[_Count, _EITHER] = Field(alias="instalments")
+    parts: Annotated[_Parts, _EITHER] = Field(
+        default=None, validation_alias=AliasChoices("instalments")
     )
     interval: Interval = "monthly"
     starts_on: Day | None = None
@@ -82,15 +124,12 @@ class Proposing(Covering):
     @property
     def ask(self) -> PlanAsk:
         """As the handlers know it."""
-        parts = self.instalments
         return PlanAsk(
             debtor_id=self.debtor_id,
             invoice_ids=self.invoice_ids,
             amount=self.amount,
             first_payment=self.first_payment,
-            instalments=parts
-            if isinstance(parts, int)
-            else tuple((part.on, part.amount) for part in parts),
+            instalments=self.count or tuple((part.on, part.amount) for part in self.parts or ()),
             interval=self.interval,
             starts_on=self.starts_on,
         )
@@ -258,7 +297,7 @@ def _refused(refusal: PlanRefusedError) -> ProblemError:
         "plan-needs-approval" if wanting else "plan-refused",
         "The plan needs approval." if wanting else "The rules refuse the plan.",
         errors=[FieldError(pointer=refusal.field, detail=str(refusal))],
-        extra={"proposal": _show(refusal.scored)},
+        extra={"proposal": jsonable_encoder(_show(refusal.scored))},
     )
 
 

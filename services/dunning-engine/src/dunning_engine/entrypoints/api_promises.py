@@ -25,7 +25,7 @@ from dunning_engine.entrypoints.hold_edges import (
 )
 from dunning_engine.entrypoints.web import Caller
 from dunning_engine.handlers.agree_plan import follow_plan
-from dunning_engine.handlers.place_hold import HoldError
+from dunning_engine.handlers.keep_hold import HoldError
 from dunning_engine.handlers.take_promise import PromiseSource, take_promise
 from dunning_engine.handlers.walk_clock import CatchUp
 from dunning_engine.records import HoldRow, Resend

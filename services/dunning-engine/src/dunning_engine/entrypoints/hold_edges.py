@@ -29,7 +29,7 @@ from dunning_common.problems import ProblemError
 from dunning_engine.domain.account import Instalment
 from dunning_engine.entrypoints.web import Caller, caller, invalid, not_found
 from dunning_engine.handlers.agree_plan import PlanStanding
-from dunning_engine.handlers.place_hold import (
+from dunning_engine.handlers.keep_hold import (
     EndedAlreadyError,
     HoldError,
     KeyReusedError,

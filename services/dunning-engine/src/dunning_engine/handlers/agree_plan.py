@@ -32,7 +32,7 @@ from dunning_engine.domain.plan_rules import (
     step_from,
 )
 from dunning_engine.domain.schedule import local_date
-from dunning_engine.handlers.place_hold import (
+from dunning_engine.handlers.keep_hold import (
     HoldError,
     HoldStore,
     UnknownHoldError,

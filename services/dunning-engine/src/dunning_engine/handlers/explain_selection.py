@@ -60,9 +60,7 @@ async def _as_chosen(shelf: PinShelf, tenant: str, pin: PinRow) -> Selection | N
     return select(pin.facts, rules.rules if rules else ())
 
 
-async def _as_of_now(
-    shelf: PinShelf, invoice_id: str, dossier: Dossier | None
-) -> Selection | None:
+async def _as_of_now(shelf: PinShelf, invoice_id: str, dossier: Dossier | None) -> Selection | None:
     if dossier is None:
         return None
     (opened,) = await open_cases(shelf, [dossier])

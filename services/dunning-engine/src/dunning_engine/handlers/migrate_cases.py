@@ -123,9 +123,9 @@ async def migrate_some(store: MigrationStore, shelf: VersionShelf, *, limit: int
         return None
     if row.state == "running":
         claimed, after_debtor = await store.claim_open_cases(row, limit)
+        wanted = [case for case in claimed if _belongs(case, row)]
     else:
-        claimed, after_debtor = await store.claim_waiting_cases(row, limit), None
-    wanted = [case for case in claimed if _belongs(case, row)]
+        wanted, after_debtor = await store.claim_waiting_cases(row, limit), None
     policies = await shelf.pinned(
         sorted({(row.tenant, key) for key in [row.target, *(case.policy for case in wanted)]})
     )

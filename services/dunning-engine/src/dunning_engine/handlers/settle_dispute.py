@@ -15,7 +15,7 @@ from uuid import UUID
 from dunning_common.ids import new_id
 from dunning_common.money import MoneyError, parse_minor, to_decimal_string
 from dunning_engine.domain.schedule import local_midnight
-from dunning_engine.handlers.place_hold import (
+from dunning_engine.handlers.keep_hold import (
     EndedAlreadyError,
     EndsBeforeItBeginsError,
     HoldStore,
@@ -107,15 +107,23 @@ async def open_dispute(
 
 
 async def assign_dispute(
-    store: HoldStore, *, tenant: str, hold_id: UUID, owner: str | None, deadline_on: date | None
+    store: HoldStore,
+    *,
+    tenant: str,
+    hold_id: UUID,
+    owner: str | None,
+    deadline_on: date | None = None,
+    keep_deadline: bool = False,
 ) -> HoldRow:
-    """Give an open dispute to somebody (or to nobody), with a deadline or without.
+    """Give an open dispute to somebody (or to nobody), with a deadline, without, or the old one.
 
     Raises:
         HoldError: no such dispute, it is over, or the deadline has passed.
     """
     dispute, account = await _lock_open(store, tenant, hold_id)
-    if deadline_on != dispute.deadline_on:
+    if keep_deadline:
+        deadline_on = dispute.deadline_on
+    else:
         _check_deadline(account, deadline_on)
     assigned = replace(dispute, owner=owner, deadline_on=deadline_on)
     await store.rewrite(assigned)

@@ -15,7 +15,7 @@ from dunning_common.money import MoneyError, parse_minor, to_decimal_string
 from dunning_engine.domain.account import Instalment
 from dunning_engine.domain.plan_rules import PlanRules
 from dunning_engine.domain.schedule import add_days
-from dunning_engine.handlers.place_hold import (
+from dunning_engine.handlers.keep_hold import (
     HoldStore,
     NothingOwedError,
     WrongFieldError,

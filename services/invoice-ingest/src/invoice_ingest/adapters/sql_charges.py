@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dunning_common.db import driver
 from invoice_ingest.adapters import sql_invoices
 from invoice_ingest.domain.charging import Charge, Charged, ChargeRef
+from invoice_ingest.domain.fact import ChargeWaived
 from invoice_ingest.domain.invoice import Invoice
 from invoice_ingest.domain.permit import InvoiceRef
 
@@ -31,6 +32,19 @@ INSERT INTO charge (tenant, charge_id, invoice_id, kind, currency, amount_minor,
     basis, is_void)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
     $7::date[], $8::text[], $9::boolean[])
+"""
+
+
+_FIND = """
+SELECT tenant, charge_id, invoice_id, kind, currency, amount_minor, assessed_on, basis, is_void,
+    waived_on
+FROM charge WHERE tenant = $1 AND charge_id = $2 AND invoice_id = $3 FOR NO KEY UPDATE
+"""
+_WAIVE = """
+UPDATE charge SET waived_on = w.waived_on, waived_reason = w.reason
+FROM unnest($1::text[], $2::text[], $3::date[], $4::text[])
+    AS w (tenant, charge_id, waived_on, reason)
+WHERE charge.tenant = w.tenant AND charge.charge_id = w.charge_id
 """
 
 
@@ -71,3 +85,18 @@ class SqlCharges:
             ]
             await raw.execute(_INSERT, *sql_invoices.columns_of(rows))
         await sql_invoices.update(raw, charged.invoices)
+
+    async def find(
+        self, connection: AsyncConnection, tenant: str, invoice_id: str, charge_id: str
+    ) -> Charge | None:
+        """Lock and read one charge of an invoice; its invoice is locked already."""
+        raw = await driver(connection)
+        row = await raw.fetchrow(_FIND, tenant, charge_id, invoice_id)
+        return None if row is None else Charge(**row)
+
+    async def waive(self, connection: AsyncConnection, waived: Sequence[ChargeWaived]) -> None:
+        """Mark charges as given up."""
+        if waived:
+            raw = await driver(connection)
+            rows = [(w.invoice.tenant, w.charge_id, w.effective_on, w.reason) for w in waived]
+            await raw.execute(_WAIVE, *sql_invoices.columns_of(rows))

@@ -25,7 +25,8 @@ from invoice_ingest.domain.debtor import (
     Terms,
 )
 
-COLUMNS = "debtor_id, kind, country, region, zone, language, segment, policy_id, tags, contact"
+COLUMNS = """debtor_id, kind, country, region, zone, language, segment, risk, policy_id, tags,
+    contact"""
 
 _LOCK = f"""
 SELECT {COLUMNS} FROM debtor WHERE tenant = $1 AND debtor_id = ANY($2::text[])
@@ -35,12 +36,12 @@ _PUT = f"""
 INSERT INTO debtor (tenant, {COLUMNS}, erased_at)
 SELECT $1, *, CASE WHEN contact IS NULL THEN now() END
 FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-    $9::text[], $10::jsonb[], $11::jsonb[]) AS new ({COLUMNS})
+    $9::text[], $10::text[], $11::jsonb[], $12::jsonb[]) AS new ({COLUMNS})
 ON CONFLICT (tenant, debtor_id) DO UPDATE SET
     kind = excluded.kind, country = excluded.country, region = excluded.region,
     zone = excluded.zone, language = excluded.language, segment = excluded.segment,
-    policy_id = excluded.policy_id, tags = excluded.tags, contact = excluded.contact,
-    erased_at = excluded.erased_at, changed_at = now()
+    risk = excluded.risk, policy_id = excluded.policy_id, tags = excluded.tags,
+    contact = excluded.contact, erased_at = excluded.erased_at, changed_at = now()
 """
 _ADD_KEYS = """
 INSERT INTO debtor_key (tenant, debtor_id, key_id, wrapped)
@@ -133,6 +134,7 @@ def debtor_of(row: asyncpg.Record) -> Debtor:
             zone=row["zone"],
             language=row["language"],
             segment=row["segment"],
+            risk=row["risk"],
             policy_id=row["policy_id"],
             tags=tuple(row["tags"]),
         ),
@@ -161,6 +163,7 @@ def _row(debtor: Debtor) -> tuple[Any, ...]:
         terms.zone,
         terms.language,
         terms.segment,
+        terms.risk,
         terms.policy_id,
         tags_json(terms.tags),
         None if contact is None else orjson.dumps(asdict(contact)).decode(),

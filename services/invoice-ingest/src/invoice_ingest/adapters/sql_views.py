@@ -29,7 +29,8 @@ SELECT kind, credit_id, amount_minor, booked_minor, effective_on, reversed_on FR
 WHERE tenant = $1 AND invoice_id = $2 ORDER BY effective_on, kind, credit_id
 """
 _CHARGES = """
-SELECT charge_id, kind, currency, amount_minor, assessed_on, basis FROM charge
+SELECT charge_id, kind, currency, amount_minor, assessed_on, basis, waived_on, waived_reason
+FROM charge
 WHERE tenant = $1 AND invoice_id = $2 AND NOT is_void ORDER BY assessed_on, charge_id
 """
 _CREDIT = """
@@ -85,6 +86,8 @@ async def invoice(connection: AsyncConnection, tenant: str, invoice_id: str) -> 
                 "amount": to_decimal_string(charge["amount_minor"], currency),
                 "assessed_on": charge["assessed_on"],
                 "basis": charge["basis"],
+                "waived_on": charge["waived_on"],
+                "waived_reason": charge["waived_reason"],
             }
             for charge in charges
         ],
@@ -198,6 +201,7 @@ def _debtor(found: Debtor) -> View:
         "zone": terms.zone,
         "language": terms.language,
         "segment": terms.segment,
+        "risk": terms.risk,
         "policy_id": terms.policy_id,
         "tags": terms.tags,
         "is_erased": found.is_erased,

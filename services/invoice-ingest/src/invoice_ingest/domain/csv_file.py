@@ -214,7 +214,7 @@ def _keys(row: Row) -> Iterator[tuple[tuple[str, str], Record]]:
 def _debtor(values: Record) -> Record:
     given = _fields(values, "debtor")
     record = {"debtor_id": given["debtor_id"], "name": given.get("name", given["debtor_id"])}
-    plain = ("kind", "country", "region", "zone", "language", "segment", "policy_id")
+    plain = ("kind", "country", "region", "zone", "language", "segment", "risk", "policy_id")
     record |= {name: given[name] for name in plain if name in given}
     lines = [given[f"address_line_{n}"] for n in (1, 2, 3) if f"address_line_{n}" in given]
     contacts: Record = {}

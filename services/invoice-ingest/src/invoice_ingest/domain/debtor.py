@@ -46,6 +46,7 @@ class Terms:
     zone: str
     language: str
     segment: str | None = None
+    risk: str | None = None
     policy_id: str | None = None
     tags: tuple[str, ...] = ()
 
@@ -129,7 +130,9 @@ def keep(drafts: Sequence[Debtor], stored: Mapping[str, Debtor]) -> Kept:
 
 def erase(debtor: Debtor) -> Debtor:
     """The debtor without the person: terms that could point at somebody go too."""
-    return replace(debtor, contact=None, terms=replace(debtor.terms, segment=None, tags=()))
+    return replace(
+        debtor, contact=None, terms=replace(debtor.terms, segment=None, risk=None, tags=())
+    )
 
 
 def _terms_moved(before: Debtor, after: Debtor) -> bool:

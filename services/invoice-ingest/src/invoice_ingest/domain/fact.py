@@ -83,6 +83,18 @@ class ChargePosted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeWaived:
+    """A charge beside an invoice's principal was given up."""
+
+    invoice: Invoice
+    effective_on: date
+    charge_id: str
+    kind: ChargeKind
+    amount_minor: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CashChanged:
     """Money of a debtor that covers nothing is now `unallocated_minor`."""
 
@@ -101,5 +113,6 @@ InvoiceFact = (
     | CreditAllocated
     | PaymentReversed
     | ChargePosted
+    | ChargeWaived
 )
 Fact = InvoiceFact | CashChanged

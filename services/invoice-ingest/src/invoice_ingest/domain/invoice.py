@@ -196,6 +196,17 @@ def charge(invoice: Invoice, amount_minor: int) -> Invoice:
     )
 
 
+def waive(invoice: Invoice, amount_minor: int) -> Invoice:
+    """The invoice without a charge of `amount_minor`, which is at most what is open of them."""
+    if not 0 <= amount_minor <= invoice.charges_open_minor:
+        raise ValueError(f"{amount_minor} is not open, only {invoice.charges_open_minor}")
+    return _restate(
+        invoice,
+        on=invoice.settled_on or invoice.issued_on,
+        charges_open_minor=invoice.charges_open_minor - amount_minor,
+    )
+
+
 def _restate(invoice: Invoice, *, on: date, **changes: Any) -> Invoice:
     """The next version. A paid invoice keeps the day it was settled, a newly paid one gets it."""
     changed = replace(invoice, version=invoice.version + 1, **changes)

@@ -37,6 +37,7 @@ FIELDS: dict[str, CellType] = {
     "debtor.zone": "text",
     "debtor.language": "text",
     "debtor.segment": "text",
+    "debtor.risk": "text",
     "debtor.policy_id": "text",
     "debtor.email": "text",
     "debtor.phone": "text",

@@ -25,6 +25,14 @@ class TakenInvoice(Taken):
     invoice_status: Literal["open", "paid", "cancelled", "written_off"]
 
 
+class WaivedCharge(Taken):
+    """A charge was given up; its invoice as it stands now."""
+
+    invoice_id: str
+    charges_open: str
+    version: int
+
+
 class AllocationView(BaseModel):
     """What covers an invoice: `amount` now, `booked` at first."""
 
@@ -37,13 +45,15 @@ class AllocationView(BaseModel):
 
 
 class ChargeView(BaseModel):
-    """A charge beside the principal."""
+    """A charge beside the principal; with `waived_on` nothing of it is owed any more."""
 
     charge_id: str
     kind: Literal["interest", "compensation", "fee"]
     amount: str
     assessed_on: date
     basis: str
+    waived_on: date | None
+    waived_reason: str | None
 
 
 class InvoiceSummary(BaseModel):
@@ -135,6 +145,7 @@ class DebtorSummary(BaseModel):
     zone: str
     language: str
     segment: str | None
+    risk: str | None
     policy_id: str | None
     tags: list[str]
     is_erased: bool

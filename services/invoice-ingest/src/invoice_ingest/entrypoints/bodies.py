@@ -20,6 +20,7 @@ from invoice_ingest.entrypoints.fields import (
     Emails,
     Iban,
     Id,
+    Label,
     Language,
     Phones,
     Reason,
@@ -95,7 +96,10 @@ class ContactsBody(Body):
 
 
 class DebtorBody(Body):
-    """A customer that owes. `zone` and `language` default to the country's."""
+    """A customer that owes. `zone` and `language` default to the country's.
+
+    `segment` and `risk` are the company's own words, which policies may choose by.
+    """
 
     name: Text
     kind: Literal["business", "consumer", "public"]
@@ -104,6 +108,7 @@ class DebtorBody(Body):
     zone: Zone | None = None
     language: Language | None = None
     segment: Text | None = None
+    risk: Label | None = None
     policy_id: Id | None = None
     tags: Tags = ()
     contacts: ContactsBody = ContactsBody()
@@ -180,7 +185,7 @@ class CreditNoteItem(CreditNoteBody):
 
 
 class ClosingBody(Body):
-    """Why something is cancelled, written off or reversed, and as of which day (default today)."""
+    """Why something is cancelled, written off, waived or reversed, and since when (today)."""
 
     reason: Reason
     effective_on: Day | None = None

@@ -89,6 +89,7 @@ def debtor_draft(debtor_id: str, body: DebtorBody) -> Debtor:
             zone=body.zone or territory.default_zone(body.country),
             language=body.language or territory.default_language(body.country),
             segment=body.segment,
+            risk=body.risk,
             policy_id=body.policy_id,
             tags=body.tags,
         ),

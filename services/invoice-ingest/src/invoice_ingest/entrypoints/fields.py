@@ -126,8 +126,9 @@ TenantId = Annotated[
 ]
 Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_text)]
 Reason = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_text)]
+Label = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_text)]
 Tags = Annotated[
-    tuple[Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_text)], ...],
+    tuple[Label, ...],
     Field(max_length=20),
     AfterValidator(_unique),
 ]

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from dunning_common.money import to_decimal_string
 from dunning_common.problems import ProblemError
 from invoice_ingest.adapters import sql_views
-from invoice_ingest.entrypoints.answers import InvoicePage, InvoiceView, TakenInvoice
+from invoice_ingest.entrypoints.answers import InvoicePage, InvoiceView, TakenInvoice, WaivedCharge
 from invoice_ingest.entrypoints.bodies import ClosingBody, InvoiceBody
 from invoice_ingest.entrypoints.drafts import invoice_draft
 from invoice_ingest.entrypoints.edge import (
@@ -31,6 +31,7 @@ from invoice_ingest.handlers.post_orders import (
     post_invoices,
     write_off_invoice,
 )
+from invoice_ingest.handlers.waive_charge import waive_charge
 
 Reader = Annotated[str, Depends(tenant_with("ledger:read"))]
 Writer = Annotated[str, Depends(tenant_with("ledger:write"))]
@@ -69,6 +70,30 @@ def invoice_routes(desk: Desk) -> APIRouter:
             desk, tenant, invoice_id, reason=body.reason, on=body.effective_on
         )
         return await _taken(desk, tenant, invoice_id, posted)
+
+    @router.post(
+        "/{invoice_id}/charges/{charge_id}/waive", summary="Waive a charge", responses=refusals
+    )
+    async def waive(
+        invoice_id: Id, charge_id: Id, body: ClosingBody, tenant: Writer
+    ) -> WaivedCharge:
+        """Give up one charge: nothing of it is owed any more; the principal stays as it is.
+
+        Answered when no reminder about the invoice is on its way out any more.
+        """
+        posted = await waive_charge(
+            desk, tenant, invoice_id, charge_id, reason=body.reason, on=body.effective_on
+        )
+        status = accepted(posted.outcomes[0])
+        await acknowledge(desk, tenant, posted.touched)
+        invoice = posted.book.invoices[invoice_id]
+        return WaivedCharge(
+            id=charge_id,
+            status=status,
+            invoice_id=invoice_id,
+            charges_open=to_decimal_string(invoice.charges_open_minor, invoice.currency),
+            version=invoice.version,
+        )
 
     @router.get("/{invoice_id}", summary="Show an invoice", responses=problems(404, 422))
     async def get(invoice_id: Id, tenant: Reader) -> InvoiceView:

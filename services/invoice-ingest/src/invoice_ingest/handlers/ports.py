@@ -18,6 +18,7 @@ from dunning_common.events.tenants import TenantRegisteredV1
 from invoice_ingest.domain.book import Book, Loaded, Needs
 from invoice_ingest.domain.charging import Charge, Charged, ChargeRef
 from invoice_ingest.domain.debtor import Debtor, DebtorKey, DebtorRef
+from invoice_ingest.domain.fact import ChargeWaived
 from invoice_ingest.domain.invoice import Invoice
 from invoice_ingest.domain.permit import InvoiceRef, PermitAnswer, Standing
 
@@ -128,6 +129,16 @@ class ChargeStore(Protocol):
 
     async def save(self, connection: AsyncConnection, charged: Charged) -> None:
         """Write new charges and changed invoices."""
+        ...
+
+    async def find(
+        self, connection: AsyncConnection, tenant: str, invoice_id: str, charge_id: str
+    ) -> Charge | None:
+        """Lock and read one charge of an invoice; its invoice is locked already."""
+        ...
+
+    async def waive(self, connection: AsyncConnection, waived: Sequence[ChargeWaived]) -> None:
+        """Mark charges as given up."""
         ...
 
 

@@ -8,6 +8,7 @@ from typing import assert_never
 from dunning_common.events.envelope import Payload
 from dunning_common.events.receivables import (
     ChargePostedV1,
+    ChargeWaivedV1,
     CreditNoteAllocatedV1,
     DebtorTermsChangedV1,
     InvoiceAmendedV1,
@@ -25,6 +26,7 @@ from invoice_ingest.domain.debtor import Debtor
 from invoice_ingest.domain.fact import (
     CashChanged,
     ChargePosted,
+    ChargeWaived,
     CreditAllocated,
     Fact,
     InvoiceAmended,
@@ -53,6 +55,7 @@ def terms_changed(tenant: str, debtor: Debtor) -> Outgoing:
         zone=terms.zone,
         language=terms.language,
         segment=terms.segment,
+        risk=terms.risk,
         policy_id=terms.policy_id,
         tags=terms.tags,
     )
@@ -116,6 +119,15 @@ def _payload(fact: InvoiceFact, state: InvoiceState) -> Payload:  # noqa: PLR091
                 charge_id=fact.charge_id,
                 kind=fact.kind,
                 amount_minor=fact.amount_minor,
+            )
+        case ChargeWaived():
+            return ChargeWaivedV1(
+                invoice=state,
+                effective_on=on,
+                charge_id=fact.charge_id,
+                kind=fact.kind,
+                amount_minor=fact.amount_minor,
+                reason=fact.reason,
             )
         case never:
             assert_never(never)

@@ -24,6 +24,7 @@ class Move(StrEnum):
     REVERSED = "reversed"
     CREDITED = "credited"
     CHARGED = "charged"
+    WAIVED = "waived"
 
 
 class Outcome(StrEnum):

@@ -25,6 +25,7 @@ from dunning_common.events.notifications import (
 )
 from dunning_common.events.receivables import (
     ChargePostedV1,
+    ChargeWaivedV1,
     CreditNoteAllocatedV1,
     InvoiceAmendedV1,
     InvoiceCancelledV1,
@@ -57,6 +58,7 @@ _MOVES: Final[dict[type, Move]] = {
     PaymentReversedV1: Move.REVERSED,
     CreditNoteAllocatedV1: Move.CREDITED,
     ChargePostedV1: Move.CHARGED,
+    ChargeWaivedV1: Move.WAIVED,
 }
 _OUTCOMES: Final[dict[type, Outcome]] = {
     NoticeSentV1: Outcome.SENT,

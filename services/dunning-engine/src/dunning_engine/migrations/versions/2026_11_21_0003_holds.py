@@ -69,12 +69,14 @@ def _holds() -> None:
 def _indexes() -> None:
     run_script(
         """
-        -- Lists go by time: of all, of a debtor, of a kind; and the same of those that are live.
+        -- Lists go by time: of all, of a debtor, of a kind; of those that are live; open disputes.
         CREATE INDEX hold_time ON hold (tenant, placed_at, hold_id);
         CREATE INDEX hold_debtor_time ON hold (tenant, debtor_id, placed_at, hold_id);
         CREATE INDEX hold_kind_time ON hold (tenant, kind, placed_at, hold_id);
-        CREATE INDEX hold_live_time ON hold (tenant, kind, placed_at, hold_id)
+        CREATE INDEX hold_live_time ON hold (tenant, placed_at, hold_id)
             WHERE released_at IS NULL;
+        CREATE INDEX hold_open_dispute ON hold (tenant, placed_at, hold_id)
+            WHERE kind = 'dispute' AND released_at IS NULL AND resolution IS NULL;
         -- What somebody has to do something about, by its deadline.
         CREATE INDEX hold_deadline ON hold (tenant, deadline_on, hold_id)
             WHERE released_at IS NULL AND resolution IS NULL AND deadline_on IS NOT NULL;
