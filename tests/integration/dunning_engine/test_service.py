@@ -208,9 +208,13 @@ async def test_explain_says_what_was_done_and_why(system: System) -> None:
     assert "goes out now" in said["history"][0]["why"]
     decision_id = said["history"][0]["decision_id"]
     decision = (await system.client.get(f"/v1/decisions/{decision_id}")).json()
-    assert decision["record"]["outcome"]["notice"]["items"][0]["invoice_id"] == "i1"
+    assert decision["record"]["outcome"]["notices"][0]["items"][0]["invoice_id"] == "i1"
     again = (await system.client.post(f"/v1/decisions/{decision_id}/recompute")).json()
     assert again["identical"] is True
+    everything = (await system.client.post("/v1/decisions/recompute")).json()
+    assert everything["checked"] >= len(said["history"])
+    assert everything["different"] == []
+    assert everything["next_cursor"] is None
 
 
 async def test_a_clock_that_waits_says_for_what(system: System) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from dunning_engine.domain.policy import Level, Policy, select_policy_id
+from dunning_engine.domain.policy import Level, Policy
 from dunning_engine.domain.rates import RateBook
 from dunning_engine.domain.schedule import Calendar, CalendarYearMissingError
 from tests.unit.dunning_engine.builders import (
@@ -516,22 +516,6 @@ class TestNeverLosingTheThread:
         assert not judged(
             case(policy_version=2), policy=narrow, now=paris("2026-05-07T08:01")
         ).notices
-
-
-def test_the_policy_of_a_case_is_chosen_from_the_nearest_that_names_one():
-    wish = {
-        "invoice_policy_id": "own",
-        "debtor_policy_id": "debtor",
-        "default_policy_id": "default",
-        "country": "DE",
-    }
-
-    assert select_policy_id(**wish) == "own"
-    assert select_policy_id(**wish | {"invoice_policy_id": None}) == "debtor"
-    wish |= {"invoice_policy_id": None, "debtor_policy_id": None}
-    assert select_policy_id(**wish) == "default"
-    assert select_policy_id(**wish | {"default_policy_id": None}) == "germany-b2b"
-    assert select_policy_id(**wish | {"default_policy_id": None, "country": "JP"}) == "france-b2b"
 
 
 def test_a_policy_knows_its_levels_by_number():

@@ -20,6 +20,7 @@ from standalone.cli import (
     explain,
     import_,
     rates,
+    recompute,
     rehearse,
     simulate,
     token,
@@ -53,6 +54,7 @@ commands.command("rehearse")(rehearse.rehearse)
 commands.add_typer(simulate.commands, name="simulate")
 commands.command("clock")(clock.clock)
 commands.command("explain")(explain.explain)
+commands.command("recompute")(recompute.recompute)
 commands.command("apply")(apply.apply)
 commands.add_typer(rates.commands, name="rates")
 commands.command("token")(token.token)

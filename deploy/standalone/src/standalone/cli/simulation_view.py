@@ -61,6 +61,17 @@ def _show_one(report: Report) -> None:
             for row in report["months"]
         ],
     )
+    if really := report.get("really"):
+        _table(
+            ("What was really done", "Month", "Currency", "Invoices", "After payment"),
+            [
+                (
+                    row["level"], row["month"], row["currency"], row["invoices"],
+                    row["after_payment"],
+                )
+                for row in really["levels"]
+            ],
+        )  # fmt: skip
     _table(
         ("In the way", "Reason", "Invoices"),
         [(row["state"], row["reason"] or "", row["count"]) for row in report["obstacles"]],

@@ -12,14 +12,15 @@ import asyncpg
 from dunning_engine.adapters.sql_sweep import unpack
 
 CASE_STATES = (
-    "waiting", "scheduled", "held", "in_flight", "blocked", "handed_over", "exhausted", "closed",
+    "waiting", "scheduled", "held", "in_flight", "awaiting_approval", "blocked", "handed_over",
+    "exhausted", "closed",
 )  # fmt: skip
-STUCK = ("waiting", "held", "blocked")
+STUCK = ("waiting", "held", "blocked", "awaiting_approval")
 
 _CASE = """c.invoice_id, c.debtor_id, c.number, c.issued_on, c.due_on, c.currency, c.amount_minor,
     c.open_minor, c.charges_open_minor, c.status, c.settled_on, c.version, c.policy_id,
     c.policy_version, c.opened_at, c.closed, c.closed_at, c.flight_notice, c.flight_revoked,
-    c.failures, c.failure_reason, c.state, c.state_reason, c.next_level_no, c.next_level, c.next_at,
+    c.failures, c.failure_reason, c.final_action, c.state, c.state_reason, c.next_level_no, c.next_level, c.next_at,
     (SELECT max(coalesce(l.rung, l.level_no)) FROM case_level l WHERE l.tenant = c.tenant
         AND l.invoice_id = c.invoice_id AND l.outcome IN ('served', 'lapsed')) AS level_no"""
 _ONE = f"""
@@ -51,6 +52,10 @@ _DECISION = """
 SELECT decision_id, debtor_id, decided_at, made_at, record FROM decision
 WHERE tenant = $1 AND decision_id = $2
 """
+_PAGE_OF_DECISIONS = """
+SELECT decision_id, record FROM decision WHERE tenant = $1 AND decision_id > $2
+ORDER BY decision_id LIMIT $3
+"""
 
 Row = Mapping[str, Any]
 LevelPlace = tuple[datetime, str, int, int]
@@ -77,7 +82,7 @@ class SqlCases:
         # A literal, not a parameter: only so can the planner use the index of what is stuck.
         only = f" AND c.state = '{state}'" if state else ""
         if state in STUCK:
-            only += " AND c.state IN ('waiting', 'held', 'blocked')"
+            only += " AND c.state IN ('waiting', 'held', 'blocked', 'awaiting_approval')"
         query = f"{_MANY}{only} ORDER BY c.invoice_id LIMIT $4"
         return list(await self._sql.fetch(query, tenant, after, debtor_id, limit))
 
@@ -93,6 +98,13 @@ class SqlCases:
         """Decision records by id."""
         rows = await self._sql.fetch(_RECORDS, tenant, list(decisions))
         return {row["decision_id"]: unpack(row["record"]) for row in rows}
+
+    async def page_of_decisions(
+        self, tenant: str, *, after: UUID, limit: int
+    ) -> list[tuple[UUID, bytes]]:
+        """Decision records behind an id, in the order of ids."""
+        rows = await self._sql.fetch(_PAGE_OF_DECISIONS, tenant, after, limit)
+        return [(row["decision_id"], unpack(row["record"])) for row in rows]
 
     async def decision(self, tenant: str, decision_id: UUID) -> dict[str, Any] | None:
         """A decision with its record."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from dunning_common.money import to_decimal_string
 from dunning_engine.adapters.case_rows import assemble
 from dunning_engine.adapters.sql_facts import balances_from_json
 from dunning_engine.adapters.sql_sweep import _ACCOUNT as ACCOUNT_COLUMNS
@@ -59,6 +60,30 @@ SELECT h.tenant, h.debtor_id, h.hold_id, h.invoice_ids, h.kind, h.reason, h.plac
     h.disputed_minor, h.currency, h.instalments::text, h.baseline_minor, h.grace_days,
     h.tolerance_minor, h.outcome, h.released_at
 FROM hold h WHERE h.tenant = $1 AND h.debtor_id = ANY($2) ORDER BY h.hold_id
+"""
+_LEVELS_DONE = """
+SELECT to_char(l.decided_on, 'YYYY-MM') AS month, c.currency, l.level, count(*) AS invoices,
+    count(*) FILTER (WHERE c.status = 'paid' AND l.decided_on >= c.settled_on) AS after_payment
+FROM case_level l JOIN dunning_case c USING (tenant, invoice_id)
+WHERE l.tenant = $1 AND l.outcome = 'served' AND l.notice_id IS NOT NULL
+  AND l.decided_on >= $2 AND l.decided_on < $3 AND ($4::text[] IS NULL OR l.debtor_id = ANY($4))
+GROUP BY 1, 2, 3 ORDER BY 1, 2, min(l.level_no), 3
+"""
+_MESSAGES_SENT = """
+SELECT to_char(l.decided_on, 'YYYY-MM') AS month, m.key AS channel,
+    count(DISTINCT l.notice_id) AS messages
+FROM case_level l CROSS JOIN jsonb_each(l.channels) AS m
+WHERE l.tenant = $1 AND m.value ->> 0 IN ('sent', 'delivered', 'bounced', 'unknown')
+  AND l.decided_on >= $2 AND l.decided_on < $3 AND ($4::text[] IS NULL OR l.debtor_id = ANY($4))
+GROUP BY 1, 2 ORDER BY 1, 2
+"""
+_CHARGED = """
+SELECT h.value ->> 'currency' AS currency, h.value ->> 'kind' AS kind,
+    sum((h.value ->> 'amount_minor')::bigint)::bigint AS amount_minor
+FROM case_level l CROSS JOIN jsonb_array_elements(l.charges) AS h
+WHERE l.tenant = $1 AND l.outcome = 'served' AND l.charges IS NOT NULL
+  AND l.decided_on >= $2 AND l.decided_on < $3 AND ($4::text[] IS NULL OR l.debtor_id = ANY($4))
+GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 
@@ -134,6 +159,25 @@ class SqlPortfolio(SqlSweep):
             )
             for dossier in dossiers
         ]
+
+    async def really(
+        self, tenant: str, *, since: date, until: date, debtors: Sequence[str] | None
+    ) -> dict[str, Any]:
+        """What was really done in those days (until exclusive), to be laid beside a simulation."""
+        bounds = (tenant, since, until, debtors)
+        charged = await self._sql.fetch(_CHARGED, *bounds)
+        return {
+            "levels": [dict(row) for row in await self._sql.fetch(_LEVELS_DONE, *bounds)],
+            "messages": [dict(row) for row in await self._sql.fetch(_MESSAGES_SENT, *bounds)],
+            "charges": [
+                {
+                    "currency": row["currency"],
+                    "kind": row["kind"],
+                    "amount": to_decimal_string(row["amount_minor"], row["currency"]),
+                }
+                for row in charged
+            ],
+        }
 
 
 def past_invoice(row: Mapping[str, Any]) -> PastInvoice:

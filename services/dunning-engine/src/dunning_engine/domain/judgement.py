@@ -200,7 +200,7 @@ class _Rung:
             cash = amount_in(account.unallocated_minor, self.case.currency) or 0
             if cash >= self.case.due_minor > 0:
                 facts = step("unmatched_receipt", unallocated_minor=cash)
-                return self.rule("held", facts, reason="unmatched_receipt")
+                return self.rule("held", facts, at=self.gives_way, reason="unmatched_receipt")
         return None
 
     def _person(self) -> Ruling | None:

@@ -173,19 +173,3 @@ class Policy:
     def levels_after(self, level_no: int) -> tuple[Level, ...]:
         """The levels above that number, lowest first; none when the ladder is exhausted."""
         return tuple(level for level in self.levels if level.level_no > level_no)
-
-
-def select_policy_id(
-    *,
-    invoice_policy_id: str | None,
-    debtor_policy_id: str | None,
-    default_policy_id: str | None,
-    country: str,
-) -> str:
-    """Which policy a new case gets: invoice, debtor, tenant's default, the country's built-in."""
-    return (
-        invoice_policy_id
-        or debtor_policy_id
-        or default_policy_id
-        or BUILT_IN_BY_COUNTRY.get(country, LAST_RESORT_POLICY_ID)
-    )

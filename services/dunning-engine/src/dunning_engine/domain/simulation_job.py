@@ -53,7 +53,8 @@ class Job:
     It goes from `starts_on` to `ends_on` (exclusive), days of each debtor; from `now` on the first
     day when that is given. `kind` says where the facts come from: forward from now, or out of the
     past. `known_after_days` and `promises_kept` say how the stories were made, for the words of the
-    report.
+    report. Debtors with more than `debtor_invoices_max` invoices are left out and listed: the work
+    grows with the square of their number.
     """
 
     purpose: Purpose
@@ -68,6 +69,7 @@ class Job:
     known_after_days: int = 0
     promises_kept: bool = True
     listed: int = LISTED
+    debtor_invoices_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,10 @@ class Trouble:
     def place(self) -> tuple[str, ...]:
         """By debtor."""
         return (self.debtor_id,)
+
+
+class TooManyInvoicesError(ValueError):
+    """A debtor has more invoices than the job allows."""
 
 
 @dataclass(slots=True)
@@ -122,6 +128,8 @@ def play(
     """Play the stories of some debtors; one that cannot be played never stops the others."""
     part = Part(job.listed)
 
+    most = job.debtor_invoices_max
+
     def run(story: Story, scenario: Scenario) -> Run:
         return simulate(
             scenario.under(story),
@@ -135,6 +143,8 @@ def play(
 
     for story in stories:
         try:
+            if most is not None and story.invoices > most:
+                raise TooManyInvoicesError(f"more than {most} invoices of one debtor")  # noqa: TRY301
             a = run(story, job.a)
             b = run(story, job.b) if job.b else None
         except Exception as error:  # noqa: BLE001 -- told with the debtor's name

@@ -195,7 +195,7 @@ def promised_payments(account: Account, cases: Sequence[Case], now: datetime) ->
     payments: list[Received] = []
     for hold in account.holds:
         covered = [case for case in cases if case.settled is None and hold.covers(case.invoice_id)]
-        currency = hold.currency or next(iter({case.currency for case in covered}), None)
+        currency = hold.currency or min((case.currency for case in covered), default=None)
         if not hold.instalments or currency is None:
             continue
         owed = sum(case.open_minor for case in covered if case.currency == currency)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -25,6 +27,7 @@ from dunning_engine.entrypoints.web import (
     from_cursor,
     not_found,
     page,
+    to_cursor,
 )
 from dunning_engine.handlers.explain_case import Reader, explain_case
 from dunning_engine.handlers.explain_selection import explain_selection
@@ -32,11 +35,21 @@ from dunning_engine.handlers.sweep_accounts import Law
 from dunning_engine.settings import Settings
 
 State = Literal[
-    "waiting", "scheduled", "held", "in_flight", "blocked", "handed_over", "exhausted", "closed"
+    "waiting",
+    "scheduled",
+    "held",
+    "in_flight",
+    "awaiting_approval",
+    "blocked",
+    "handed_over",
+    "exhausted",
+    "closed",
 ]
 READ = Depends(caller("dunning:read"))
 NUMBER_LIMIT = 2**31
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+NO_ID = UUID(int=0)
+RECOMPUTED_PER_CALL = 200
 
 
 def case_routes(rooms: StoreRoom, law: Law, settings: Settings) -> APIRouter:
@@ -119,6 +132,22 @@ def _decisions(router: APIRouter, rooms: StoreRoom) -> None:
             "record": orjson.loads(row["record"]),
         }
 
+    @router.post("/decisions/recompute")
+    async def recompute_decisions(cursor: Cursor = None, who: Caller = READ) -> dict[str, Any]:
+        """Decide a page of all stored decisions again; go on with `next_cursor` until it is null."""
+        after = from_cursor(cursor, lambda values: UUID(values[0]), NO_ID)
+        async with rooms.tenant(who.tenant) as stores:
+            records = await stores.cases.page_of_decisions(
+                who.tenant, after=after, limit=RECOMPUTED_PER_CALL
+            )
+        different = await asyncio.to_thread(_differing, records)
+        full = len(records) == RECOMPUTED_PER_CALL
+        return {
+            "checked": len(records),
+            "different": different,
+            "next_cursor": to_cursor([records[-1][0]]) if full else None,
+        }
+
     @router.post("/decisions/{decision_id}/recompute")
     async def recompute_decision(decision_id: UUID, who: Caller = READ) -> dict[str, Any]:
         row = await find(decision_id, who)
@@ -133,6 +162,19 @@ def _decisions(router: APIRouter, rooms: StoreRoom) -> None:
             "recorded_sha256": _sha256(row["record"]),
             "recomputed_sha256": _sha256(again),
         }
+
+
+def _differing(records: Sequence[tuple[UUID, bytes]]) -> list[dict[str, Any]]:
+    """The decisions that do not come out again byte by byte, and what is wrong with each."""
+    found = []
+    for decision_id, record in records:
+        try:
+            wrong = None if recompute(record) == record else "another outcome"
+        except RecordError as error:
+            wrong = str(error)
+        if wrong:
+            found.append({"decision_id": decision_id, "detail": wrong})
+    return found
 
 
 def _case(row: Any) -> dict[str, Any]:
@@ -167,6 +209,7 @@ def _case(row: Any) -> dict[str, Any]:
         "notice_in_flight": row["flight_notice"],
         "closed": row["closed"],
         "closed_at": row["closed_at"],
+        "final_action": row["final_action"],
     }
 
 

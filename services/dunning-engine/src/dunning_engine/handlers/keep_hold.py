@@ -1,4 +1,4 @@
-"""What all holds share: lock the debtor, keep a hold or end it, revoke, announce. And what may fail.
+"""What all holds share: lock the debtor, keep a hold or end it, revoke, announce; what may fail.
 
 A hold acts at once: what is in flight is revoked in the same transaction. What a hold stops later,
 and when one ends by itself, is decided by the domain. What a hold of a kind carries is the business

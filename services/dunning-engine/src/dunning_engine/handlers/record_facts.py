@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Protocol
 
 from dunning_common.consumer import Consumed
@@ -232,9 +233,24 @@ def _balances(
         case InvoiceAmendedV1():  # the amount was wrong from the first day on
             return tuple(replace(b, open_minor=max(b.open_minor + delta, 0)) for b in history)
         case PaymentReversedV1():  # owed again on the day on which the payment bounced
-            return _moved(history, delta, event.effective_on - ONE_DAY)
+            return _moved(history, delta, _bounced_on(history, delta, event.effective_on) - ONE_DAY)
         case _:
             return _moved(history, delta, event.effective_on)
+
+
+def _bounced_on(history: tuple[Balance, ...], delta: int, on: date) -> date:
+    """The day from which a bounced payment is owed again: not before it counted at all.
+
+    A payment counts from the day after its value date. One that bounced by then never did, and
+    owing it again from `on` would ask for more than the invoice. The event does not name the value
+    date; of several payments that fit, the last one errs in the debtor's favour.
+    """
+    counted = (
+        after.since
+        for before, after in pairwise(history)
+        if after.since > on and before.open_minor - after.open_minor >= delta
+    )
+    return max(counted, default=on)
 
 
 def _moved(history: tuple[Balance, ...], delta: int, on: date) -> tuple[Balance, ...]:

@@ -25,6 +25,8 @@ from dunning_engine.handlers.run_simulation import Cruncher, run_simulation
 from dunning_engine.records import Dossier, StoredCase
 
 BATCH_DEBTORS = 200
+DEBTOR_INVOICES_MAX = 3_000
+"""About half a minute of work for a debtor's past; whoever has more is listed as left out."""
 ALL_POLICIES = "all"
 ZONE_UNKNOWN = "UTC"
 
@@ -136,6 +138,12 @@ class Portfolio(Protocol):
         """Debtors with everything that happened to them."""
         ...
 
+    async def really(
+        self, tenant: str, *, since: date, until: date, debtors: Sequence[str] | None
+    ) -> dict[str, Any]:
+        """What was really done in those days."""
+        ...
+
 
 class Shelf(OpeningShelf, Protocol):
     """Where policies are found."""
@@ -210,11 +218,16 @@ async def simulate_portfolio(
             for name, wanted in (("policy", wish.policy), ("other", wish.other))
             if wanted
         ]
-    job = _job(wish, policies, candidates, extent)
+        job = _job(wish, policies, candidates, extent)
+        more: dict[str, Any] = {"invoices_without_terms": extent.without_terms}
+        if not wish.is_forward:
+            more["really"] = await stores.portfolio.really(
+                tenant, since=job.starts_on, until=job.ends_on, debtors=wish.debtors
+            )
     read = _Read(open_stores, tenant, wish, extent.now)
     async with open_cruncher(job, extent.invoices) as cruncher:
         report = await run_simulation(job, _batches(read), cruncher)
-    return report | {"invoices_without_terms": extent.without_terms}
+    return report | more
 
 
 def _built_in(tenant: str) -> list[tuple[str, str]]:
@@ -271,6 +284,7 @@ def _job(
         known_after_days=wish.known_after_days,
         promises_kept=wish.promises_kept,
         listed=wish.listed,
+        debtor_invoices_max=DEBTOR_INVOICES_MAX,
     )
 
 
