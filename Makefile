@@ -54,7 +54,7 @@ format: $(DEV) ## Put the code into its format
 	@"$(PY)" -m ruff check --fix-only -q .
 
 test: $(DEV) ## All tests that need nothing but the wheels
-	@"$(PY)" -m pytest -n 2 --dist loadgroup -m "not benchmark and not slow" tests $(PYTEST_ARGS)
+	@"$(PY)" -m pytest -n 3 --dist loadgroup -m "not benchmark and not slow" tests $(PYTEST_ARGS)
 
 test-kafka: $(DEV) ## Integration and end-to-end tests again, on Apache Kafka (needs Java 17 and Maven)
 	@"$(PY)" -m standalone.embedded.kafka run -- \

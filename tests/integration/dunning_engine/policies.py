@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 from dunning_common.auth import SCOPES, make_key_pair, mint
 from dunning_common.testing.bus import MemoryBus
@@ -29,6 +30,8 @@ class Office:
     client: httpx.AsyncClient
     bench: Bench
     watch: PolicyWatch
+    app: FastAPI
+    token: str
 
     async def put(self, policy_id: str, text: str, **query: Any) -> dict[str, Any]:
         """Store a policy."""
@@ -88,7 +91,7 @@ async def open_office(databases: Databases, folder: Path) -> AsyncIterator[Offic
         base_url="http://engine.test",
         headers={"authorization": f"Bearer {token}"},
     ) as client:
-        yield Office(client, bench, watch)
+        yield Office(client, bench, watch, service.app, token)
     await service.close()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import date, time, timedelta
+from datetime import date, time
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +23,7 @@ from dunning_engine.domain.conditions import Conditions
 from dunning_engine.domain.fees import Fee
 from dunning_engine.domain.policy import ContactBudget, Level, Policy
 from tests.unit.dunning_engine.builders import FRANCE
+from tests.unit.dunning_engine.slow_model import moves_of
 
 TENANT = "acme"
 
@@ -116,10 +117,9 @@ MODEL_POLICIES = {policy.key: policy for policy in (LADDER, LADDER_2, EACH, PLAI
 
 @dataclass
 class Entry:
-    """One invoice in the books, with its payments: value date, amount, day of the reversal."""
+    """One invoice in the books, and everything that was said about it."""
 
     state: InvoiceState
-    moves: list[tuple[date, int, date | None]] = field(default_factory=list)
     events: list[InvoiceEvent] = field(default_factory=list)
 
 
@@ -145,7 +145,6 @@ class Books:
 
     def pay(self, invoice_id: str, amount: int, on: date, *, credit: bool = False) -> InvoiceEvent:
         entry = self.entries[invoice_id]
-        entry.moves.append((on, amount, None))
         left = entry.state.open_minor - amount
         status = "open" if left else "paid"
         more: dict[str, Any] = {"amount_minor": amount}
@@ -156,12 +155,10 @@ class Books:
     def reverse(self, invoice_id: str, on: date) -> InvoiceEvent | None:
         """The last payment bounces."""
         entry = self.entries[invoice_id]
-        live = [n for n, move in enumerate(entry.moves) if move[2] is None]
+        live = [move for move in moves_of(entry.events) if move[2] is None]
         if not live or entry.state.status not in ("open", "paid"):
             return None
-        value_on, amount, _ = entry.moves[live[-1]]
-        on = max(on, value_on)
-        entry.moves[live[-1]] = (value_on, amount, on)
+        amount = live[-1][1]
         more = {"payment_id": "p", "amount_minor": amount}
         owed = entry.state.open_minor + amount
         return self._say(invoice_id, PaymentReversedV1, on, more, open_minor=owed, status="open")
@@ -199,7 +196,3 @@ class Books:
         event: InvoiceEvent = kind(invoice=entry.state, effective_on=on, **(more or {}))
         entry.events.append(event)
         return event
-
-
-def some_days(n: int) -> timedelta:
-    return timedelta(days=n)

@@ -6,11 +6,18 @@ other, hours by reading the wall, so that an error of arithmetic in the engine c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
 
+from dunning_common.events.receivables import (
+    CreditNoteAllocatedV1,
+    InvoiceEvent,
+    PaymentAllocatedV1,
+    PaymentReversedV1,
+)
 from dunning_engine.domain.account import Account, Hold
 from dunning_engine.domain.policy import Level, Policy
 
@@ -421,11 +428,27 @@ def migrate(bill: Bill, new: Policy) -> None:
     bill.policy = new
 
 
-def principal_on(amount: int, moves: list[tuple[date, int, date | None]], day: date) -> int:
-    """What was owed on a day: payments count from the day after their value date until they bounce.
+Moves = list[tuple[date, int, date | None]]
+"""Payments: value date, amount, and the day of the reversal if there was one."""
 
-    `moves` are value date, amount, and the day of the reversal if there was one.
-    """
+
+def moves_of(events: Sequence[InvoiceEvent]) -> Moves:
+    """The payments that events tell of; a reversal is of the last one that was not reversed yet."""
+    moves: Moves = []
+    for event in events:
+        match event:
+            case PaymentAllocatedV1() | CreditNoteAllocatedV1():
+                moves.append((event.effective_on, event.amount_minor, None))
+            case PaymentReversedV1():
+                n = max(n for n, move in enumerate(moves) if move[2] is None)
+                moves[n] = (*moves[n][:2], event.effective_on)
+            case _:
+                pass
+    return moves
+
+
+def principal_on(amount: int, moves: Moves, day: date) -> int:
+    """What was owed on a day: payments count from the day after their value date until they bounce."""
     paid = [part for on, part, back in moves if on < day and (back is None or day < back)]
     return max(0, amount - sum(paid))
 

@@ -340,6 +340,15 @@ def test_a_debtor_that_cannot_be_played_is_named_and_stops_nobody():
     assert [trouble["debtor_id"] for trouble in found["troubles"]["items"]] == ["bad"]
 
 
+def test_a_debtor_with_more_invoices_than_allowed_is_listed_and_left_out():
+    stories = [story_of(account(), [invoice(1), invoice(2)])]
+
+    found = report(job(FRANCE, debtor_invoices_max=1), stories)
+
+    assert found["totals"]["debtors"] == 0
+    assert "more than 1 invoices" in found["troubles"]["items"][0]["reason"]
+
+
 def test_the_report_counts_levels_channels_money_and_cost():
     from dunning_engine.domain.simulation_report import Prices
 
@@ -448,7 +457,8 @@ def test_the_order_of_debtors_and_of_parts_changes_nothing(
     for part in rest:
         first.add(part)
 
-    assert result(a_job, first) == result(a_job, whole)
+    again = play(a_job, stories, calendar_of=lambda _: CALENDARS["FR"], rates=RATES)
+    assert result(a_job, first) == result(a_job, whole) == result(a_job, again)
 
 
 @given(debtors(), st.randoms(use_true_random=False))

@@ -35,7 +35,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    names = ("up", "import", "rehearse", "clock", "explain", "apply", "token", "doctor")
+    names = ("up", "import", "rehearse", "simulate", "clock", "explain", "apply", "token", "doctor")
 
     code, said, _ = run(capsys, "--help")
 

@@ -90,6 +90,7 @@ class PinRow:
 class MigrationRow:
     """Open cases that go to another policy version; `stage` says which of them.
 
+    `activation` is the number of the stage that asked for it, if any: it ends with that.
     `after_debtor` is how far it has come. Without `from_version` every other version is left.
     """
 
@@ -100,6 +101,7 @@ class MigrationRow:
     policy_id: str
     version: int
     stage: Stage
+    activation: int | None = None
     state: MigrationState = "running"
     after_debtor: str = ""
     migrated: int = 0

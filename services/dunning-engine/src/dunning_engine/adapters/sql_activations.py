@@ -15,7 +15,6 @@ from dunning_engine.adapters.sql_openings import (
     stage_of,
     tally_of,
 )
-from dunning_engine.domain.case import PolicyKey
 from dunning_engine.domain.schedule import local_date
 from dunning_engine.policy_records import ActivationRow, MigrationRow
 
@@ -56,12 +55,8 @@ RETURNING {", ".join(f"s.{name.strip()}" for name in _ROW.split(","))}
 """
 _ASK = """
 INSERT INTO policy_migration (tenant, migration_id, from_policy_id, from_version, policy_id,
-    version, percent, segments, requested_at, requested_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-"""
-_CANCEL = """
-UPDATE policy_migration SET state = 'cancelled', ended_at = clock_timestamp()
-WHERE tenant = $1 AND policy_id = $2 AND version = $3 AND state IN ('running', 'waiting')
+    version, percent, segments, activation, requested_at, requested_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 """
 _SET_ACTIVE = """
 INSERT INTO policy_active (tenant, policy_id, version) VALUES ($1, $2, $3)
@@ -177,14 +172,11 @@ class SqlActivations(SqlOpenings):
             row.version,
             row.stage.percent,
             list(row.stage.segments),
+            row.activation,
             row.requested_at,
             row.requested_by,
         )
         await signal(self._sql, [POLICIES])
-
-    async def cancel_migrations(self, tenant: str, target: PolicyKey) -> None:
-        """No further case goes to that version."""
-        await self._sql.execute(_CANCEL, tenant, *target)
 
 
 def _stop_rule(row: ActivationRow) -> tuple[int | None, int | None, int | None]:

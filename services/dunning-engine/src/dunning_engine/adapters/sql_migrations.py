@@ -28,11 +28,21 @@ from dunning_engine.policy_records import (
 from dunning_engine.records import AccountKey, CaseKey
 
 _ROW = """m.tenant, m.migration_id, m.from_policy_id, m.from_version, m.policy_id, m.version,
-    m.percent, m.segments, m.state, m.after_debtor, m.migrated, m.requested_at, m.requested_by,
+    m.percent, m.segments, m.activation, m.state, m.after_debtor, m.migrated, m.requested_at, m.requested_by,
     m.ended_at"""
+_STAGE_ENDED = """
+SELECT 1 FROM policy_activation s
+WHERE s.tenant = m.tenant AND s.policy_id = m.policy_id AND s.number = m.activation
+  AND s.state IN ('stopped', 'superseded')
+"""
+# Not done by whoever stops the stage: that may be a sweep, which holds accounts already.
+_CANCEL = f"""
+UPDATE policy_migration m SET state = 'cancelled', ended_at = clock_timestamp()
+WHERE m.state IN ('running', 'waiting') AND EXISTS ({_STAGE_ENDED})
+"""
 _NEXT = f"""
 SELECT {_ROW} FROM policy_migration m
-WHERE m.state IN ('running', 'waiting') AND (m.state = 'running' OR EXISTS (
+WHERE NOT EXISTS ({_STAGE_ENDED}) AND m.state IN ('running', 'waiting') AND (m.state = 'running' OR EXISTS (
     SELECT 1 FROM case_to_migrate w JOIN dunning_case c USING (tenant, invoice_id)
     WHERE w.tenant = m.tenant AND w.migration_id = m.migration_id
       AND (c.flight_notice IS NULL OR NOT c.live)))
@@ -148,6 +158,10 @@ class SqlMigrations:
             policy_id,
         )
         return [_migration(row) for row in rows]
+
+    async def cancel_ended(self) -> None:
+        """End the migrations of stages that were stopped or superseded."""
+        await self._sql.execute(_CANCEL)
 
     async def next_migration(self) -> MigrationRow | None:
         """One on which something can be done now, locked; None when there is none."""

@@ -81,13 +81,7 @@ FROM unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[], $6::text[])
     AS w (tenant, policy_id, number, at, why)
 WHERE s.tenant = w.tenant AND s.policy_id = w.policy_id AND s.number = w.number
   AND s.state = 'running'
-RETURNING s.tenant, s.policy_id, s.number, s.version
-"""
-_CANCEL = """
-UPDATE policy_migration m SET state = 'cancelled', ended_at = clock_timestamp()
-FROM unnest($1::text[], $2::text[], $3::int[]) AS w (tenant, policy_id, version)
-WHERE m.tenant = w.tenant AND m.policy_id = w.policy_id AND m.version = w.version
-  AND m.state IN ('running', 'waiting')
+RETURNING s.tenant, s.policy_id, s.number
 """
 # The case of a try that could not be written is opened again: its later pin counts.
 _ADD_PINS = """
@@ -172,7 +166,7 @@ class SqlOpenings:
         return {stage_key(row): tally_of(row) for row in rows}
 
     async def stop_stages(self, stops: Sequence[StageStop]) -> list[StageKey]:
-        """End running stages, and the migrations to their versions; tells which were running."""
+        """End running stages; tells which of them were running."""
         ordered = sorted(stops, key=lambda stop: (stop.key.tenant, stop.key.policy_id))
         rows = await self._sql.fetch(
             _STOP,
@@ -182,12 +176,6 @@ class SqlOpenings:
             [stop.at for stop in ordered],
             STOP_RULE,
             [stop.why for stop in ordered],
-        )
-        await self._sql.execute(
-            _CANCEL,
-            [row["tenant"] for row in rows],
-            [row["policy_id"] for row in rows],
-            [row["version"] for row in rows],
         )
         return [stage_key(row) for row in rows]
 

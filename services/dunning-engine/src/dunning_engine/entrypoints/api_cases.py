@@ -134,7 +134,7 @@ def _decisions(router: APIRouter, rooms: StoreRoom) -> None:
 
     @router.post("/decisions/recompute")
     async def recompute_decisions(cursor: Cursor = None, who: Caller = READ) -> dict[str, Any]:
-        """Decide a page of all stored decisions again; go on with `next_cursor` until it is null."""
+        """Decide a page of stored decisions again; go on with `next_cursor` until it is null."""
         after = from_cursor(cursor, lambda values: UUID(values[0]), NO_ID)
         async with rooms.tenant(who.tenant) as stores:
             records = await stores.cases.page_of_decisions(

@@ -42,6 +42,8 @@ class PolicyWatch:
             log.warning(
                 "stage_stopped", tenant=key.tenant, policy_id=key.policy_id, number=key.number
             )
+        async with self._rooms.worker() as stores:
+            await stores.migrations.cancel_ended()
         moved = 0
         while (count := await self.migrate_some()) is not None:
             moved += count

@@ -93,10 +93,6 @@ class ActivationStore(Protocol):
         """Have open cases migrated."""
         ...
 
-    async def cancel_migrations(self, tenant: str, target: PolicyKey) -> None:
-        """No further case goes to that version."""
-        ...
-
 
 class WatchedStages(Protocol):
     """Where stages with a stop rule lie, across tenants."""
@@ -172,8 +168,6 @@ async def activate_at_once(
         state: StageState = "complete" if running.stage.version == version else "superseded"
         why = f"version {version} was activated for all at once"
         await store.save_activation(_ended(running, state, why, now, by))
-        if state == "superseded":
-            await store.cancel_migrations(tenant, (policy_id, running.stage.version))
     await store.set_active(tenant, policy_id, version)
     if not running or running.stage.version != version:
         everything = ActivationRow(
@@ -189,6 +183,8 @@ async def stop_stage(
 ) -> ActivationRow:
     """Stop the running stage: new cases get the version that was active before.
 
+    Open cases that were to follow it stay where they are.
+
     Raises:
         NoStageError: none is running.
     """
@@ -198,7 +194,6 @@ async def stop_stage(
         raise NoStageError(policy_id)
     row = _ended(running, "stopped", why, await store.now(tenant), by)
     await store.save_activation(row)
-    await store.cancel_migrations(tenant, (policy_id, running.stage.version))
     return row
 
 
@@ -287,6 +282,7 @@ def _migration(row: ActivationRow, now: datetime, by: str) -> MigrationRow:
         policy_id=row.policy_id,
         version=row.stage.version,
         stage=row.stage,
+        activation=row.stage.number or None,
         requested_at=now,
         requested_by=by,
     )

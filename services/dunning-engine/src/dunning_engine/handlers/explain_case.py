@@ -94,7 +94,7 @@ async def _standing(reader: Reader, dossier: Dossier, row: Row) -> dict[str, Any
     )
     words = list(found.words)
     if case.policy_id and case.policy_key not in policies:
-        words.append(f"It asks for the policy {case.policy_id!r}, which nobody has stored.")
+        words.append(f"It asks for the policy {case.policy_id!r}, of which no version is active.")
     return {
         "invoice_id": row["invoice_id"],
         "debtor_id": row["debtor_id"],

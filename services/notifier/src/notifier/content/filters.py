@@ -36,6 +36,14 @@ def money(value: object, *, context: RenderContext) -> str:
 
 
 @with_context
+def percent(value: object, *, context: RenderContext) -> str:
+    """A rate in percent: `12,40 %`; a list of rates becomes `A and B`."""
+    formats = _formats(context)
+    rates = value if isinstance(value, list) else [value]
+    return formats.sentence([_one_percent(formats, rate) for rate in rates])
+
+
+@with_context
 def day(value: object, style: object = "long", *, context: RenderContext) -> str:
     """A date, `long` by default: `12 mars 2026`."""
     if not isinstance(value, date):
@@ -118,6 +126,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "iban": iban,
     "money": money,
     "number": number,
+    "percent": percent,
     "plural": plural,
     "shorten": shorten,
     "size": size,
@@ -138,6 +147,14 @@ def _one_money(formats: Formats, value: object) -> str:
             return formats.money(amount, currency)
     raise FilterArgumentError(
         f"money: needs an amount such as total.open, not {value!r}", token=None
+    )
+
+
+def _one_percent(formats: Formats, value: object) -> str:
+    if isinstance(value, Decimal):
+        return formats.percent(value)
+    raise FilterArgumentError(
+        f"percent: needs a rate such as charges.percents, not {value!r}", token=None
     )
 
 

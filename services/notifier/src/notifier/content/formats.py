@@ -14,7 +14,7 @@ from functools import lru_cache
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.lists import format_list
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_currency, format_decimal, parse_pattern
 
 DATE_STYLES = ("short", "medium", "long", "full")
 """Styles of the `date` filter; `short` is safe in a table, `long` in a sentence."""
@@ -32,6 +32,10 @@ class Formats:
     def money(self, amount: Decimal, currency: str) -> str:
         """`1 234,50 €`, with the currency's own number of decimals."""
         return _money(amount, currency, str(self.locale))
+
+    def percent(self, rate: Decimal) -> str:
+        """A rate in percent with two decimals or more: `12,40 %`."""
+        return _percent(rate, str(self.locale))
 
     def day(self, day: date, style: str = "long") -> str:
         """A date in one of `DATE_STYLES`."""
@@ -73,6 +77,14 @@ def formats_for(tag: str) -> Formats:
 @lru_cache(maxsize=8192)
 def _money(amount: Decimal, currency: str, tag: str) -> str:
     return str(format_currency(amount, currency, locale=tag))
+
+
+@lru_cache(maxsize=1024)
+def _percent(rate: Decimal, tag: str) -> str:
+    pattern = parse_pattern(Locale.parse(tag).percent_formats[None].pattern)
+    number = format_decimal(rate, "#,##0.00##", locale=tag)
+    # The pattern says where the sign stands; its own arithmetic would drop decimals.
+    return f"{pattern.prefix[0]}{number}{pattern.suffix[0]}"
 
 
 @lru_cache(maxsize=8192)

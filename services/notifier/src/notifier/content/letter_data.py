@@ -47,6 +47,7 @@ def letter_data(prepared: Prepared, countries: Countries) -> Data:
         "greeting": prepared.line("greeting"),
         "opening": [_letter_part(part) for part in prepared.paragraphs("opening")],
         "tables": prepared.tables(None, longest_number=18),
+        "notes": [_letter_part(part) for part in prepared.notes()],
         "payment": _payment(prepared),
         "closing": [_letter_part(part) for part in prepared.paragraphs("closing")],
         "sign_off": prepared.line("sign_off"),

@@ -22,7 +22,7 @@ from notifier.content.shape import Shape
 from notifier.content.summary import summarise
 from notifier.content.text_table import TextTable
 from notifier.content.variables import gather
-from notifier.content.wording import COUNTED, WORDS, Wording
+from notifier.content.wording import COUNTED, NOTES, WORDS, Wording
 
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 FALLBACK_LANGUAGE = "en"
@@ -169,6 +169,9 @@ class _Language:
         bare = self._bare_wording()
         data = sample_shape(bare)
         phrases, law = self._table.table("phrases"), self._table.table("law")
+        missing = [name for name in NOTES if not phrases.has(name)]
+        if missing:
+            raise phrases.error(f"{missing[0]!r} is missing; the layouts print it")
         compiled = {name: self._block(phrases, name, data, bare) for name in phrases.names()}
         laws = {
             country: {
@@ -288,7 +291,7 @@ def sample_shape(wording: Wording) -> Shape:
     samples = (
         sample_request("formal_notice", "email", wording.code, invoices=3),
         sample_request("courtesy", "email", wording.code, invoices=1),
-        sample_request("final_demand", "email", "de", invoices=3),
+        sample_request("final_demand", "email", "de", invoices=3, extras=True),
     )
     return Shape.of(*(_sample_data(request, wording) for request in samples))
 

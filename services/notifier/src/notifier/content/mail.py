@@ -65,6 +65,7 @@ def mail_data(prepared: Prepared) -> Data:
         "amount_due": amounts(prepared.summary.demanded, prepared.formats),
         "pay_by": prepared.pay_by(),
         "tables": prepared.tables(MAX_LINES),
+        "notes": [_page_part(part) for part in prepared.notes()],
         "accounts": prepared.accounts(),
     }
 

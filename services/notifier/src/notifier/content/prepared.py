@@ -15,6 +15,7 @@ from notifier.content.prose import Paragraph
 from notifier.content.summary import Summary, UnknownInvoiceError, summarise
 from notifier.content.tables import accounts_of, tables_of
 from notifier.content.variables import Data, gather
+from notifier.content.wording import NOTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,11 @@ class Prepared:
     def accounts(self) -> list[Data]:
         """The lines of the payment block."""
         return accounts_of(self.part("payment"), self.script.wording)
+
+    def notes(self) -> tuple[Paragraph, ...]:
+        """What has to be said about the tables: rates, and what is not claimed."""
+        phrases = self.script.wording.phrases
+        return tuple(part for name in NOTES for part in phrases[name].paragraphs(self.data))
 
     def pay_by(self) -> str:
         """The date to pay by; of a single invoice that is only coming due, its due date."""

@@ -34,7 +34,7 @@ class Renderer:
     def __init__(self, folder: Path = TEMPLATES, *, fonts: tuple[Path, ...] = ()) -> None:
         self._library = Library.load(folder)
         self._press = LetterPress(folder / "letter", fonts=fonts)
-        sample = sample_request("formal_notice", "email", "fr", invoices=3)
+        sample = sample_request("formal_notice", "email", "fr", invoices=3, extras=True)
         self._email = EmailLayout(folder / "email", mail_data(prepare(self._library, sample)))
         self._check_texts()
 
@@ -105,7 +105,9 @@ class Renderer:
     def _samples(self) -> Iterator[RenderRequest]:
         for family, channel, language in self._library.scripts:
             for count, dated in ((1, True), (3, False)):
-                yield sample_request(family, channel, language, invoices=count, with_deadline=dated)
+                yield sample_request(
+                    family, channel, language, invoices=count, with_deadline=dated, extras=dated
+                )
 
     def _render_email(self, prepared: Prepared) -> Rendered:
         data = mail_data(prepared)

@@ -6,6 +6,7 @@ Nobody here exists; the IBANs are the published examples of their countries.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from uuid import UUID
 
 from dunning_common.events.contacts import Contacts, PostalAddress
@@ -44,6 +45,8 @@ DAYS_TO_PAY = {
 """Days until the date that the sample notices name; none for those that are not due yet."""
 
 CHARGED = frozenset({"final_demand", "formal_notice", "letter_before_action"})
+EXTRAS = {"fee_minor": 1_250, "charges_open_minor": 731, "disputed_minor": 24_050}
+"""What `extras` puts on the first invoice, in minor units."""
 
 
 def sample_request(
@@ -54,6 +57,7 @@ def sample_request(
     invoices: int = 2,
     currencies: tuple[str, ...] = (),
     charges: bool | None = None,
+    extras: bool = False,
     with_deadline: bool = True,
     debtor_name: str | None = None,
     number: str = "F-2026-",
@@ -67,6 +71,7 @@ def sample_request(
         invoices: how many the message covers; of more than two, the last is only coming due.
         currencies: taken in turn by the invoices; by default the creditor's own.
         charges: whether interest and compensation were assessed; by default from `CHARGED`.
+        extras: whether there are also a fee, charges of earlier notices, and a disputed part.
         with_deadline: whether the notice names a date to pay by (`DAYS_TO_PAY`).
         debtor_name: instead of the sample debtor's name.
         number: what the invoice numbers begin with.
@@ -80,6 +85,8 @@ def sample_request(
         )
         for place in range(invoices)
     )
+    if extras:
+        items = (items[0].model_copy(update=EXTRAS), *items[1:])
     days = DAYS_TO_PAY.get(template, 7) if with_deadline else 0
     level_no, _ = LADDER.get(template, (3, 21))
     message = NoticeMessage(
@@ -137,6 +144,7 @@ def _item(
         amount_minor=amount,
         open_minor=amount - (20_000 if place % 3 == 2 else 0),
         interest_minor=amount * late // 3000 if assessed else 0,
+        interest_percent=Decimal("12.4") if assessed else None,
         compensation_minor=4_000 if assessed else 0,
         version=1,
     )

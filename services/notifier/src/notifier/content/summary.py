@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from dunning_common.events.dunning import NoticeItem, NoticeMessage, NoticeRequestedV1
 
@@ -15,26 +16,34 @@ from dunning_common.events.dunning import NoticeItem, NoticeMessage, NoticeReque
 class Total:
     """Sums over invoices of one currency, in minor units.
 
-    `compensation_each_minor` is the fixed sum per invoice where it is the same for all
-    `compensation_count` invoices that carry one, else None.
+    `open_minor` is principal without its disputed part, which is not asked for: `disputed_minor`.
+    `earlier_minor` was charged by earlier notices and is still owed. `compensation_each_minor` is
+    the fixed sum per invoice where it is the same for all `compensation_count` invoices that carry
+    one, else None. `interest_percents` are the yearly rates of the invoices that interest is
+    charged on, each once.
     """
 
     currency: str
     count: int
     open_minor: int
+    disputed_minor: int
+    earlier_minor: int
     interest_minor: int
+    interest_percents: tuple[Decimal, ...]
+    fee_minor: int
     compensation_minor: int
     compensation_count: int
     compensation_each_minor: int | None
 
     @property
     def charges_minor(self) -> int:
-        """Interest and compensation."""
-        return self.interest_minor + self.compensation_minor
+        """Interest, compensation and fees, charged now or before."""
+        now_minor = self.interest_minor + self.compensation_minor + self.fee_minor
+        return self.earlier_minor + now_minor
 
     @property
     def due_minor(self) -> int:
-        """Everything: what is open on the invoices, and the charges."""
+        """Everything asked for: what is open and undisputed on the invoices, and the charges."""
         return self.open_minor + self.charges_minor
 
 
@@ -95,6 +104,11 @@ def totals_of(items: Iterable[NoticeItem]) -> tuple[Total, ...]:
     return tuple(_total(currency, by_currency[currency]) for currency in sorted(by_currency))
 
 
+def asked_minor(item: NoticeItem) -> int:
+    """The principal of an invoice that is asked for: what is open of it and not disputed."""
+    return item.open_minor - item.disputed_minor
+
+
 def _covered(items: Iterable[NoticeItem], wanted: Iterable[str]) -> tuple[NoticeItem, ...]:
     by_id: Mapping[str, NoticeItem] = {item.invoice_id: item for item in items}
     ids = dict.fromkeys(wanted)
@@ -113,11 +127,20 @@ def _section(items: tuple[NoticeItem, ...]) -> Section:
 def _total(currency: str, items: list[NoticeItem]) -> Total:
     compensations = [item.compensation_minor for item in items if item.compensation_minor]
     same = len(set(compensations)) == 1
+    percents = {
+        item.interest_percent
+        for item in items
+        if item.interest_minor and item.interest_percent is not None
+    }
     return Total(
         currency=currency,
         count=len(items),
-        open_minor=sum(item.open_minor for item in items),
+        open_minor=sum(asked_minor(item) for item in items),
+        disputed_minor=sum(item.disputed_minor for item in items),
+        earlier_minor=sum(item.charges_open_minor for item in items),
         interest_minor=sum(item.interest_minor for item in items),
+        interest_percents=tuple(sorted(percents)),
+        fee_minor=sum(item.fee_minor for item in items),
         compensation_minor=sum(compensations),
         compensation_count=len(compensations),
         compensation_each_minor=compensations[0] if same else None,

@@ -7,9 +7,12 @@ from dunning_common.money import to_decimal
 from notifier.content.clean import breakable, clean
 from notifier.content.filters import iban
 from notifier.content.formats import Formats
-from notifier.content.summary import Section, Summary, Total
+from notifier.content.summary import Section, Summary, Total, asked_minor, totals_of
 from notifier.content.variables import Data
 from notifier.content.wording import Wording
+
+CHARGES = ("interest", "compensation", "fee", "earlier")
+"""Kinds of charges in the order in which they are shown; a table shows those that occur in it."""
 
 
 def tables_of(
@@ -69,6 +72,7 @@ def _table(
         "more": wording.counted_words("more_invoices", left_out, formats) if left_out else "",
         "totals": [_total(total, formats) for total in section.totals],
         "has_charges": any(total.charges_minor for total in section.totals),
+        "charges": [name for name in CHARGES if any(_charge(t, name) for t in section.totals)],
     }
 
 
@@ -77,7 +81,8 @@ def _row(item: NoticeItem, wording: Wording, formats: Formats, longest_number: i
         return formats.money(to_decimal(minor, item.currency), item.currency)
 
     number = clean(item.number)
-    charges = item.interest_minor + item.compensation_minor
+    asked = asked_minor(item)
+    (total,) = totals_of([item])
     return {
         "number": breakable(number, longest_number) if longest_number else number,
         "level": wording.level_name(item.level, item.level_no),
@@ -86,11 +91,11 @@ def _row(item: NoticeItem, wording: Wording, formats: Formats, longest_number: i
         "days": formats.count(item.days_late) if item.days_late > 0 else "",
         "lateness": wording.lateness(item.days_late, formats),
         "amount": money(item.amount_minor),
-        "open": money(item.open_minor),
-        "interest": money(item.interest_minor) if item.interest_minor else "",
-        "compensation": money(item.compensation_minor) if item.compensation_minor else "",
-        "total": money(item.open_minor + charges),
-        "is_part": item.open_minor != item.amount_minor,
+        "open": money(asked),
+        "disputed": money(item.disputed_minor) if item.disputed_minor else "",
+        **{name: money(minor) if (minor := _charge(total, name)) else "" for name in CHARGES},
+        "total": money(total.due_minor),
+        "is_part": asked != item.amount_minor,
     }
 
 
@@ -101,10 +106,18 @@ def _total(total: Total, formats: Formats) -> Data:
     return {
         "currency": total.currency,
         "open": money(total.open_minor),
-        "interest": money(total.interest_minor),
-        "compensation": money(total.compensation_minor),
+        **{name: money(_charge(total, name)) for name in CHARGES},
         "total": money(total.due_minor),
         "has_charges": total.charges_minor > 0,
-        "has_interest": total.interest_minor > 0,
-        "has_compensation": total.compensation_minor > 0,
+        **{f"has_{name}": _charge(total, name) > 0 for name in CHARGES},
     }
+
+
+def _charge(total: Total, name: str) -> int:
+    """The sum of one of `CHARGES`."""
+    return {
+        "interest": total.interest_minor,
+        "compensation": total.compensation_minor,
+        "fee": total.fee_minor,
+        "earlier": total.earlier_minor,
+    }[name]

@@ -21,7 +21,7 @@ from notifier.content.payment import (
     notice_reference,
     payment_reference,
 )
-from notifier.content.summary import Section, Summary, Total
+from notifier.content.summary import Section, Summary, Total, totals_of
 from notifier.content.wording import Wording
 
 MAX_LINES = 50
@@ -63,6 +63,7 @@ def gather(
         "coming_due": _section(summary.coming_due, wording),
         "demanded": _section(summary.demanded, wording),
         "charges": _charges(summary.demanded.totals),
+        "disputed": _disputed(summary.everything),
         "payment": payment_of(request, summary),
         "also": _also(request),
     }
@@ -156,16 +157,13 @@ def _total(total: Total) -> Data:
     return {
         "currency": total.currency,
         "count": total.count,
-        "open": money(total.open_minor, total.currency),
-        "interest": money(total.interest_minor, total.currency),
-        "compensation": money(total.compensation_minor, total.currency),
-        "total": money(total.due_minor, total.currency),
+        **_amounts(total),
         "has_charges": total.charges_minor > 0,
     }
 
 
 def _line(item: NoticeItem, wording: Wording) -> Data:
-    total = item.open_minor + item.interest_minor + item.compensation_minor
+    (total,) = totals_of([item])
     return {
         "number": clean(item.number),
         "level": wording.level_name(item.level, item.level_no),
@@ -173,24 +171,53 @@ def _line(item: NoticeItem, wording: Wording) -> Data:
         "due_on": item.due_on,
         "days_late": item.days_late,
         "amount": money(item.amount_minor, item.currency),
-        "open": money(item.open_minor, item.currency),
-        "interest": money(item.interest_minor, item.currency),
-        "compensation": money(item.compensation_minor, item.currency),
-        "total": money(total, item.currency),
+        **_amounts(total),
     }
 
 
+def _amounts(total: Total) -> Data:
+    """What is asked for by kind; `disputed` is not asked for."""
+    minors = {
+        "open": total.open_minor,
+        "disputed": total.disputed_minor,
+        "interest": total.interest_minor,
+        "compensation": total.compensation_minor,
+        "fee": total.fee_minor,
+        "earlier": total.earlier_minor,
+        "total": total.due_minor,
+    }
+    return {name: money(minor, total.currency) for name, minor in minors.items()}
+
+
 def _charges(totals: Sequence[Total]) -> Data:
-    interest = [money(t.interest_minor, t.currency) for t in totals if t.interest_minor]
+    by_kind: dict[str, list[tuple[int, str]]] = {
+        "interest": [(t.interest_minor, t.currency) for t in totals],
+        "compensation": [(t.compensation_minor, t.currency) for t in totals],
+        "fee": [(t.fee_minor, t.currency) for t in totals],
+        "earlier": [(t.earlier_minor, t.currency) for t in totals],
+    }
+    sums = {kind: [money(m, c) for m, c in found if m] for kind, found in by_kind.items()}
     fixed = [t for t in totals if t.compensation_minor]
     each = fixed[0].compensation_each_minor if len(fixed) == 1 else None
     return {
-        "any": bool(interest or fixed),
-        "has_interest": bool(interest),
-        "has_compensation": bool(fixed),
-        "interest": interest,
-        "compensation": [money(t.compensation_minor, t.currency) for t in fixed],
+        "any": any(sums.values()),
+        **{f"has_{kind}": bool(found) for kind, found in sums.items()},
+        **sums,
+        "parts": [{"kind": kind, "amount": found} for kind, found in sums.items() if found],
+        "percents": sorted({percent for t in totals for percent in t.interest_percents}),
         "compensation_count": sum(t.compensation_count for t in fixed),
         "same_compensation": each is not None,
         "compensation_each": money(each, fixed[0].currency) if each is not None else None,
+    }
+
+
+def _disputed(section: Section) -> Data:
+    """What is disputed of the message's invoices, and so not asked for."""
+    items = [item for item in section.items if item.disputed_minor]
+    totals = [total for total in section.totals if total.disputed_minor]
+    return {
+        "any": bool(items),
+        "count": len(items),
+        "number": clean(items[0].number) if items else "",
+        "amount": [money(total.disputed_minor, total.currency) for total in totals],
     }

@@ -22,13 +22,17 @@ WORDS = frozenset(
             "by_date",
             "coming_due",
         ),
-        *("compensation", "date", "days", "due_on", "email", "iban", "interest", "invoice"),
+        *("compensation", "date", "days", "disputed", "due_on", "earlier", "email", "fee"),
+        *("iban", "interest", "invoice"),
         *("issued_on", "kind_registered", "level", "of", "our_reference", "overdue", "page"),
         *("pay_code", "payment", "phone", "place_date", "principal", "reference", "sort_code"),
         *("subject", "total", "total_with_charges"),
     }
 )
 """Labels that the layouts print; a language has exactly these."""
+
+NOTES = ("rate", "disputed")
+"""Phrases that the layouts print below the tables, each where it says something."""
 
 COUNTED = frozenset({"days_late", "due_in", "more_invoices"})
 """Labels that depend on a count, one form for each plural form, with `{n}` for the number."""

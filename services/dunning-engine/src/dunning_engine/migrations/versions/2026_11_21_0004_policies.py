@@ -111,12 +111,13 @@ def _migrations() -> None:
         ALTER TABLE case_level ADD COLUMN rung integer;
 
         -- Open cases that go to another version, debtor by debtor; all progress is in the row.
-        -- Without from_version: of every other version. percent, segments: only those of a stage.
+        -- Without from_version: of every other version. percent, segments: only those of a stage;
+        -- activation: its number. Once that is stopped, no further case goes.
         CREATE TABLE policy_migration (
             tenant text NOT NULL, migration_id uuid NOT NULL,
             from_policy_id text NOT NULL, from_version integer,
             policy_id text NOT NULL, version integer NOT NULL,
-            percent integer NOT NULL, segments text[] NOT NULL DEFAULT '{}',
+            percent integer NOT NULL, segments text[] NOT NULL DEFAULT '{}', activation integer,
             state text NOT NULL DEFAULT 'running'
                 CHECK (state IN ('running', 'waiting', 'done', 'cancelled')),
             after_debtor text NOT NULL DEFAULT '', migrated integer NOT NULL DEFAULT 0,

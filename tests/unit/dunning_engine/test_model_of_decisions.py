@@ -1,0 +1,591 @@
+"""The pure core against a slow model: whatever facts come, in whatever order, at whatever time.
+
+`DUNNING_MODEL_RUNS` is the number of runs (300 by default, 10,000 by `make model`), each of up to
+30 steps. A run plays one debtor: facts come late, twice and mixed up, the clock jumps or walks from
+action to action, notices succeed, fail and come back, holds of all kinds come and go, cases move to
+another version of their policy. At every decision the model in `slow_model` must agree.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from dunning_engine.domain.account import Account, Hold, Instalment
+from dunning_engine.domain.case import Approval, Case, Served
+from dunning_engine.domain.decision import Decision, decide
+from dunning_engine.domain.policy_migration import (
+    Dates,
+    DoneLevel,
+    rung_of_approval,
+    rungs_by_code,
+)
+from dunning_engine.handlers.record_facts import fold_invoices
+from dunning_engine.records import InvoiceFacts
+from tests.unit.dunning_engine.builders import CALENDARS, RATES, account
+from tests.unit.dunning_engine.model_policies import (
+    EACH,
+    LADDER,
+    LADDER_2,
+    MODEL_POLICIES,
+    PLAIN,
+    TENANT,
+    Books,
+)
+from tests.unit.dunning_engine.slow_model import (
+    Bill,
+    Done,
+    Forecast,
+    fee_of,
+    forecast,
+    Moves,
+    is_open_hour,
+    migrate,
+    moves_of,
+    principal_on,
+)
+
+RUNS = int(os.environ.get("DUNNING_MODEL_RUNS", "300"))
+CALENDAR = CALENDARS["FR"]
+ONE_DAY = timedelta(days=1)
+BEGIN = datetime(2026, 1, 5, 7, tzinfo=UTC)
+END = datetime(2028, 12, 1, tzinfo=UTC)
+DEBTORS = (
+    account(),
+    account(kind="consumer", zone="Europe/Paris"),
+    account(zone="America/New_York"),
+    account(zone="Australia/Lord_Howe", kind="public"),
+)
+MIX = {"ladder": LADDER, "plain": PLAIN, "each": EACH, "ladder_2": LADDER_2}
+ODDS = random.Random
+OUTCOMES = st.sampled_from(["served", "served", "served", "failed", "returned"])
+
+
+class Machine(RuleBasedStateMachine):
+    """The engine's debtor on the left, the model's bills on the right, the same facts for both."""
+
+    @initialize(
+        debtor=st.integers(0, len(DEBTORS) - 1),
+        mix=st.sampled_from(["ladder", "ladder plain", "each", "ladder each ladder_2"]),
+        seed=st.integers(0, 2**32),
+    )
+    def begin(self, debtor: int, mix: str, seed: int) -> None:
+        self.debtor: Account = DEBTORS[debtor]
+        self.mix = [MIX[name] for name in mix.split()]
+        self.chance = ODDS(seed)
+        self.now = BEGIN
+        self.books = Books()
+        self.mail: list[Any] = []
+        self.facts: dict[str, InvoiceFacts] = {}
+        self.cases: dict[str, Case] = {}
+        self.bills: dict[str, Bill] = {}
+        self.flights: dict[UUID, tuple[date, dict[str, Any]]] = {}
+        self.went_out: dict[str, list[tuple[str, date]]] = {}
+        self.charged: set[UUID] = set()
+        self.holds = 0
+        self.wake: datetime | None = None
+        self.issue(0, 30, 100000, vip=False)
+        self.deliver(1)
+
+    # --- the clock
+
+    @property
+    def today(self) -> date:
+        return self.now.astimezone(ZoneInfo(self.debtor.zone)).date()
+
+    @rule(hours=st.one_of(st.integers(1, 30), st.integers(24, 24 * 45)))
+    def wait(self, hours: int) -> None:
+        self.now = min(self.now + timedelta(hours=hours), END)
+        self.decide()
+
+    @rule(times=st.integers(1, 4), outcome=OUTCOMES)
+    def walk(self, times: int, outcome: str) -> None:
+        """From action to action, as a sweeper does that is never late."""
+        for _ in range(times):
+            if self.wake and self.wake < END:
+                self.now = max(self.now, self.wake)
+            self.decide()
+            self.settle(outcome)
+
+    @rule(seed=st.integers(0, 2**16), times=st.integers(1, 3))
+    def learn_and_walk(self, seed: int, times: int) -> None:
+        self.deliver(seed)
+        self.feed(0)
+        self.walk(times, "served")
+
+    @rule()
+    def decide_now(self) -> None:
+        self.decide()
+
+    # --- the books
+
+    @precondition(lambda self: len(self.books.entries) < 4)
+    @rule(past=st.integers(0, 60), term=st.integers(0, 45), amount=st.integers(1, 400000), vip=st.booleans())
+    def issue(self, past: int, term: int, amount: int, vip: bool) -> None:
+        issued_on = self.today - timedelta(days=past)
+        self.mail.append(
+            self.books.issue(
+                f"i{len(self.books.entries)}",
+                issued_on=issued_on,
+                due_on=issued_on + timedelta(days=term),
+                currency=self.chance.choice(["EUR", "EUR", "USD"]),
+                amount_minor=amount,
+                tags=("vip",) if vip else (),
+            )
+        )
+
+    def pick(self, n: int) -> str:
+        return sorted(self.books.entries)[n % len(self.books.entries)]
+
+    @rule(n=st.integers(0, 9), percent=st.integers(1, 100), ago=st.integers(0, 3), credit=st.booleans())
+    def pay(self, n: int, percent: int, ago: int, credit: bool) -> None:
+        state = self.books.entries[self.pick(n)].state
+        amount = max(1, state.open_minor * percent // 100)
+        if state.status == "open" and state.open_minor:
+            on = max(self.today - timedelta(days=ago), state.issued_on)
+            self.mail.append(self.books.pay(state.invoice_id, amount, on, credit=credit))
+
+    @rule(n=st.integers(0, 9))
+    def bounce(self, n: int) -> None:
+        event = self.books.reverse(self.pick(n), self.today)
+        self.mail += [event] if event else []
+
+    @rule(n=st.integers(0, 9), what=st.sampled_from(["cancel", "write_off", "due", "due", "amount"]), days=st.integers(-40, 60))
+    def correct(self, n: int, what: str, days: int) -> None:
+        state = self.books.entries[self.pick(n)].state
+        if state.status != "open":
+            return
+        match what:
+            case "cancel":
+                event = self.books.cancel(state.invoice_id, self.today)
+            case "write_off":
+                event = self.books.write_off(state.invoice_id, self.today)
+            case "due":
+                due_on = max(state.issued_on, state.due_on + timedelta(days=days))
+                event = self.books.amend(state.invoice_id, self.today, due_on=due_on)
+            case _:
+                more = abs(days) * 10
+                event = self.books.amend(
+                    state.invoice_id,
+                    self.today,
+                    amount_minor=state.amount_minor + more,
+                    open_minor=state.open_minor + more,
+                )
+        self.mail.append(event)
+
+    @rule(seed=st.integers(0, 2**16))
+    def deliver(self, seed: int) -> None:
+        """Some of what happened becomes known: in order for an invoice, mixed and doubled."""
+        chance = ODDS(seed)
+        upto = {key: chance.random() for key in self.books.entries}
+        batch = [e for e in self.mail if upto[e.invoice.invoice_id] < 0.8]
+        self.mail = [e for e in self.mail if e not in batch]
+        known = list(self.facts.values())
+        old = [e for entry in self.books.entries.values() for e in entry.events if e not in self.mail]
+        batch_of = {key: [e for e in batch if e.invoice.invoice_id == key] for key in upto}
+        keys = [e.invoice.invoice_id for e in batch]
+        chance.shuffle(keys)
+        mixed = []
+        for key in keys:
+            mixed.append(batch_of[key].pop(0))
+            mixed += [e for e in chance.sample(old, min(1, len(old))) if e in mixed or e not in batch]
+        folded = {f.invoice_id: f for f in fold_invoices(known, [(TENANT, e) for e in mixed])}
+        plain = {f.invoice_id: f for f in fold_invoices(known, [(TENANT, e) for e in batch])}
+        assert folded == plain, "the order among invoices and repetitions mean nothing"
+        self.check_any_order(known, batch, folded, chance)
+        for key, facts in folded.items():
+            self.facts[key] = facts
+            self.learn(key, facts)
+
+    def check_any_order(self, known: Any, batch: Any, folded: Any, chance: random.Random) -> None:
+        """Even events of one invoice in a wrong order end in the same invoice."""
+        wrong = list(batch)
+        chance.shuffle(wrong)
+        for facts in fold_invoices(known, [(TENANT, e) for e in wrong]):
+            assert replace(facts, balances=()) == replace(folded[facts.invoice_id], balances=())
+
+    def learn(self, key: str, facts: InvoiceFacts) -> None:
+        entry = self.books.entries[key]
+        if key not in self.cases:
+            policy = self.mix[int(key[1:]) % len(self.mix)]
+            self.cases[key] = Case(
+                invoice_id=key,
+                number=key,
+                issued_on=facts.issued_on,
+                due_on=facts.due_on,
+                currency=facts.currency,
+                amount_minor=facts.amount_minor,
+                open_minor=facts.open_minor,
+                version=facts.version,
+                policy_id=policy.policy_id,
+                policy_version=policy.version,
+                tags=facts.tags,
+            )
+            self.bills[key] = Bill(
+                key, policy, facts.issued_on, facts.due_on, facts.currency, 0, facts.tags
+            )
+        names = ("due_on", "amount_minor", "open_minor", "charges_open_minor", "version", "status")
+        self.cases[key] = replace(
+            self.cases[key],
+            **{name: getattr(facts, name) for name in (*names, "balances")},
+        )
+        told = [e for e in entry.events if e.invoice.version <= facts.version]
+        bill, last = self.bills[key], told[-1].invoice
+        bill.due_on, bill.amount, bill.open = last.due_on, last.amount_minor, last.open_minor
+        bill.status, bill.version = last.status, last.version
+        moves = moves_of(told)
+        days = {on for on, _, _ in moves}
+        owed = {day: principal_on(bill.amount, moves, day) for on in days for day in (on, on + ONE_DAY)}
+        bill.paid_on = [day for day in days if owed[day + ONE_DAY] < owed[day]]
+        if last.status in ("open", "paid"):
+            self.check_history(moves, facts)
+
+    def check_history(self, moves: Moves, facts: InvoiceFacts) -> None:
+        """The principal of every day is the amount less what was paid before that day."""
+        latest = max((on for on, _, _ in moves), default=facts.issued_on)
+        plain = all(back is None or back > latest for _, _, back in moves)
+        for on in {facts.issued_on, self.today, *(day for move in moves for day in (move[0], move[2]) if day)}:
+            for day in (on, on + ONE_DAY):
+                history = [b.open_minor for b in facts.balances if b.since <= day]
+                found = history[-1] if history else facts.amount_minor
+                owed = principal_on(facts.amount_minor, moves, day)
+                assert found == owed if plain else found <= owed, f"{found} owed on {day}, not {owed}"
+
+    # --- the debtor
+
+    @rule(n=st.integers(0, 9), kind=st.sampled_from(["manual", "dispute", "part", "promise", "plan"]),
+          whole=st.booleans(), hours=st.integers(1, 24 * 30), endless=st.booleans())
+    def hold(self, n: int, kind: str, whole: bool, hours: int, endless: bool) -> None:
+        self.holds += 1
+        key = self.pick(n)
+        if key not in self.bills:
+            return
+        common: dict[str, Any] = {"hold_id": f"h{self.holds}", "placed_at": self.now}
+        common["until"] = None if endless and hours % 3 else self.now + timedelta(hours=hours)
+        ids = () if whole else (key,)
+        if kind == "manual":
+            placed = Hold(**common, invoice_ids=ids)
+        elif kind == "dispute":
+            placed = Hold(**common, invoice_ids=(key,), kind="dispute")
+        elif kind == "part":
+            part = max(1, self.bills[key].open * (hours % 120) // 100)
+            placed = Hold(**common, invoice_ids=(key,), kind="dispute", disputed_minor=part)
+        else:
+            made = self.arrangement(kind, ids, hours)
+            if made is None:
+                return
+            placed = replace(made, hold_id=common["hold_id"])
+        self.debtor = replace(self.debtor, holds=(*self.debtor.holds, placed))
+
+    def arrangement(self, kind: str, ids: tuple[str, ...], hours: int) -> Hold | None:
+        currency = "EUR"
+        owed = sum(
+            b.open
+            for b in self.bills.values()
+            if (not ids or b.invoice_id in ids)
+            and b.currency == currency
+            and not b.settled
+            and not b.over
+        )
+        if owed < 10:
+            return None
+        count = 1 if kind == "promise" else 3
+        parts = tuple(
+            Instalment(on=self.today + timedelta(days=hours % 20 + 7 * k), amount_minor=owed // (count + hours % 2))
+            for k in range(count)
+        )
+        return Hold(
+            hold_id="",
+            placed_at=self.now,
+            kind=kind,  # type: ignore[arg-type]
+            invoice_ids=ids,
+            currency=currency,
+            instalments=parts,
+            baseline_minor=owed,
+            grace_days=hours % 3,
+            tolerance_minor=hours % 5,
+        )
+
+    @precondition(lambda self: self.debtor.holds)
+    @rule(n=st.integers(0, 5))
+    def release(self, n: int) -> None:
+        gone = self.debtor.holds[n % len(self.debtor.holds)]
+        self.debtor = replace(
+            self.debtor, holds=tuple(h for h in self.debtor.holds if h is not gone)
+        )
+
+    @rule(minor=st.sampled_from([0, 1, 5000, 10**7]))
+    def cash(self, minor: int) -> None:
+        self.debtor = replace(self.debtor, unallocated_minor=(("EUR", minor),) if minor else ())
+
+    @rule(ago=st.sampled_from([0, 0, 0, 71, 73]))
+    def feed(self, ago: int) -> None:
+        fresh = self.now - timedelta(hours=ago)
+        before = self.debtor.payments_fresh_until
+        self.debtor = replace(self.debtor, payments_fresh_until=max(fresh, before or fresh))
+
+    @rule()
+    def contacts(self) -> None:
+        for key, bill in self.bills.items():
+            self.cases[key] = self.cases[key].contacts_changed()
+            bill.failures, bill.failed_on = 0, None
+
+    @rule(n=st.integers(0, 9), yes=st.sampled_from([True, True, False]))
+    def approve(self, n: int, yes: bool) -> None:
+        key = self.pick(n)
+        if key not in self.bills:
+            return
+        bill = self.bills[key]
+        reached = max((d.rung for d in bill.done), default=0)
+        asked = [lv for lv in bill.policy.levels if lv.needs_approval and lv.level_no > reached]
+        if asked:
+            self.cases[key] = replace(
+                self.cases[key], approval=Approval(level_no=asked[0].level_no, approved=yes)
+            )
+            bill.approval = (asked[0].level_no, yes)
+
+    @rule(outcome=OUTCOMES)
+    def settle(self, outcome: str) -> None:
+        """Everything that is on its way comes out."""
+        for on, items in self.flights.values():
+            for key, item in items.items():
+                case, bill = self.cases[key], self.bills[key]
+                bill.flight, bill.flight_revoked = None, False
+                if outcome == "served":
+                    self.serve(key, item, on)
+                elif outcome == "failed":
+                    self.cases[key] = case.failed(on, "no_address")
+                    bill.failures, bill.failed_on = bill.failures + 1, on
+                else:
+                    self.cases[key] = case.returned()
+            if outcome != "served":
+                kept = tuple(day for day in self.debtor.contacted_on if day != on)
+                self.debtor = replace(self.debtor, contacted_on=kept)
+        self.flights = {}
+
+    def serve(self, key: str, item: Any, on: date) -> None:
+        self.went_out.setdefault(key, []).append((item.level, on))
+        self.cases[key] = self.cases[key].completed(item.level_no, item.level, on)
+        self.finish(key, item.level_no, item.level, on, served=True)
+        for charge in item.charges:
+            assert charge.charge_id not in self.charged, "a charge is made once"
+            self.charged.add(charge.charge_id)
+            self.mail.append(self.books.charge(key, on, charge.kind, charge.amount_minor))
+            if charge.kind == "interest":
+                self.cases[key] = replace(self.cases[key], interest_through=charge.assessed_on)
+            if charge.kind == "compensation":
+                self.cases[key] = replace(self.cases[key], compensation_charged=True)
+                assert not self.bills[key].compensated
+                self.bills[key].compensated = True
+
+    def finish(self, key: str, level_no: int, code: str, on: date, *, served: bool) -> None:
+        bill = self.bills[key]
+        bill.done.append(Done(level_no, code, on, served))
+        bill.failures, bill.failed_on = 0, None
+
+    @rule(forth=st.booleans())
+    def change_version(self, forth: bool) -> None:
+        old, new = (LADDER, LADDER_2) if forth else (LADDER_2, LADDER)
+        for key, case in self.cases.items():
+            if case.policy_key != old.key or case.in_flight or self.bills[key].over:
+                continue
+            dates = Dates(issued_on=case.issued_on, due_on=case.due_on)
+            done = [DoneLevel(rung=d.level_no, code=d.code, outcome=d.outcome) for d in case.served]
+            rungs = rungs_by_code(done, old, new, dates)
+            said = case.approval
+            place = rung_of_approval(said.level_no if said else None, old, new)
+            self.cases[key] = replace(
+                case,
+                policy_version=new.version,
+                served=tuple(replace(d, level_no=r) for d, r in zip(case.served, rungs, strict=True)),
+                approval=Approval(level_no=place, approved=said.approved) if said and place else None,
+            )
+            migrate(self.bills[key], new)
+
+    # --- deciding, and what must hold of it
+
+    def decided(self, at: datetime, *, shuffled: bool = False) -> Decision:
+        live = [case for key, case in self.cases.items() if not self.bills[key].over]
+        debtor = self.debtor
+        if shuffled:
+            self.chance.shuffle(live)
+            holds = list(debtor.holds)
+            self.chance.shuffle(holds)
+            debtor = replace(debtor, holds=tuple(holds))
+        return decide(debtor, live, MODEL_POLICIES, at, CALENDAR, RATES)
+
+    def expected(self, at: datetime) -> Forecast:
+        return forecast(self.debtor, list(self.bills.values()), at, CALENDAR.holidays)
+
+    def decide(self) -> None:
+        self.debtor = replace(self.debtor, handed_over_invoices=self.handed_over())
+        decision, model = self.decided(self.now), self.expected(self.now)
+        assert decision == self.decided(self.now, shuffled=True), "order means nothing"
+        self.compare(decision, model)
+        self.check_money(decision)
+        self.check_limits(decision)
+        self.apply(decision, model)
+        self.check_silence(decision.next_action_at)
+        self.wake = decision.next_action_at
+
+    def handed_over(self) -> int:
+        return sum(b.closed == "handed_over" and not b.settled for b in self.bills.values())
+
+    def compare(self, decision: Decision, model: Forecast) -> None:
+        verdicts = {v.invoice_id: v for v in decision.verdicts}
+        assert verdicts.keys() == model.views.keys()
+        for key, view in model.views.items():
+            found = verdicts[key]
+            assert found.state == view.state, (found, view)
+            if view.state not in ("closed", "in_flight"):
+                assert found.level_no == (view.level.level_no if view.level else None)
+            if view.reason:
+                assert found.reason == view.reason
+            lapses = [(x.level_no, x.reason) for x in decision.lapses if x.invoice_id == key]
+            assert lapses == view.lapses
+            assert (key in decision.reopened) == view.reopened
+            assert [c.reason for c in decision.closings if c.invoice_id == key] == (
+                [view.closing] if view.closing else []
+            )
+            assert view.revoked == any(r.invoice_id == key for r in decision.revocations)
+        assert [[i.invoice_id for i in n.items] for n in decision.notices] == model.groups
+        assert {e.hold_id: e.outcome for e in decision.holds_ended} == model.ended
+        assert {r.invoice_id: r.not_before for r in decision.resumes} == model.resumed
+        assert decision.credit_block == model.block
+
+    def check_money(self, decision: Decision) -> None:
+        disputed = {h.hold_id for h in decision.holds_ended}
+        for item in decision.items:
+            bill = self.bills[item.invoice_id]
+            parts = sum(
+                h.disputed_minor or 0
+                for h in self.debtor.holds
+                if h.hold_id not in disputed and h.covers(item.invoice_id)
+            )
+            assert (item.amount_minor, item.open_minor) == (bill.amount, bill.open)
+            assert item.disputed_minor == min(parts, bill.open)
+            asked = item.open_minor - item.disputed_minor
+            level = bill.policy.levels[item.level_no - 1]
+            assert item.fee_minor == fee_of(level, self.debtor.kind, bill.currency, asked)
+            assert item.fee_minor + item.interest_minor + item.compensation_minor == sum(
+                c.amount_minor for c in item.charges
+            )
+            assert not (bill.compensated and item.compensation_minor)
+            through = self.cases[item.invoice_id].interest_through
+            for line in (line for charge in item.charges for line in charge.segments):
+                assert through is None or line.first_day > through, "no day of interest twice"
+                assert bill.due_on < line.first_day <= line.last_day <= decision.decided_on
+                through = line.last_day
+
+    def check_limits(self, decision: Decision) -> None:
+        """Said once more without the model: never held, settled, in flight, or at a wrong hour."""
+        wall = self.now.astimezone(ZoneInfo(self.debtor.zone))
+        ended = {end.hold_id for end in decision.holds_ended}
+        for item in decision.items:
+            bill = self.bills[item.invoice_id]
+            assert bill.settled is None
+            assert bill.flight is None
+            assert is_open_hour(bill.policy, wall.time())
+            assert wall.weekday() in bill.policy.weekdays
+            assert not any(
+                h.covers(item.invoice_id) and h.disputed_minor is None and h.hold_id not in ended
+                for h in self.debtor.holds
+            )
+            codes = [code for code, _ in self.went_out.get(item.invoice_id, [])]
+            assert item.level not in codes, "no level twice"
+
+    def apply(self, decision: Decision, model: Forecast) -> None:
+        today = self.today
+        ended = set(model.ended)
+        self.debtor = replace(
+            self.debtor,
+            holds=tuple(h for h in self.debtor.holds if h.hold_id not in ended),
+            contacted_on=(*self.debtor.contacted_on, *(today for _ in model.groups)),
+            credit_blocked=self.debtor.credit_blocked if model.block is None else model.block,
+        )
+        self.apply_to_cases(decision)
+        for key, view in model.views.items():
+            bill = self.bills[key]
+            if view.closing or view.reopened:
+                bill.closed = view.closing
+            bill.flight_revoked = bill.flight_revoked or view.revoked
+            bill.not_before = model.resumed.get(key, bill.not_before)
+            for level_no, _ in view.lapses:
+                code = bill.policy.levels[level_no - 1].code
+                self.finish(key, level_no, code, today, served=False)
+            if view.state == "handed_over":
+                assert view.level
+                self.finish(key, view.level.level_no, view.level.code, today, served=True)
+                bill.closed = "handed_over"
+            if view.state == "due":
+                assert view.level
+                bill.flight = view.level.level_no
+
+    def apply_to_cases(self, decision: Decision) -> None:
+        for key in decision.reopened:
+            self.cases[key] = self.cases[key].reopened()
+        for closing in decision.closings:
+            self.cases[closing.invoice_id] = self.cases[closing.invoice_id].closed_as(closing.reason)
+        for revocation in decision.revocations:
+            self.cases[revocation.invoice_id] = self.cases[revocation.invoice_id].revoked()
+        for end in decision.lapses:
+            self.cases[end.invoice_id] = self.cases[end.invoice_id].lapsed(
+                end.level_no, end.level, end.on, end.reason
+            )
+        for done in decision.hand_overs:
+            case = self.cases[done.invoice_id].completed(done.level_no, done.level, done.on)
+            self.cases[done.invoice_id] = case.closed_as("handed_over")
+        for notice in decision.notices:
+            items = {item.invoice_id: item for item in notice.items}
+            self.flights[notice.notice_id] = (decision.decided_on, items)
+            for key, item in items.items():
+                self.cases[key] = self.cases[key].requested(notice.notice_id, item.level_no)
+        for resumption in decision.resumes:
+            case = self.cases[resumption.invoice_id]
+            self.cases[resumption.invoice_id] = replace(case, not_before=resumption.not_before)
+
+    def check_silence(self, until: datetime | None) -> None:
+        """Asked again at once, nothing is left to do; and nothing until the next look is due."""
+        self.debtor = replace(self.debtor, handed_over_invoices=self.handed_over())
+        assert not self.decided(self.now).has_effects
+        asked = [timedelta(days=n, hours=7) for n in (1, 9, 100)]
+        if until is not None:
+            assert until > self.now
+            gap = until - self.now
+            asked = [gap * 0.3, gap * 0.8, gap - timedelta(seconds=1)]
+        for wait in asked:
+            if self.now < self.now + wait < END:
+                assert not self.expected(self.now + wait).effects, "something would be forgotten"
+
+    def teardown(self) -> None:
+        """Levels went out in the order of their ladders, none twice; done levels agree."""
+        for key, levels in getattr(self, "went_out", {}).items():
+            codes = [code for code, _ in levels]
+            assert len(codes) == len(set(codes))
+            days = [on for _, on in levels]
+            assert days == sorted(days)
+            mine = [(d.rung, d.code, d.on, d.served) for d in self.bills[key].done]
+            assert mine == [
+                (s.level_no, s.code, s.on, s.outcome == "served") for s in self.served(key)
+            ]
+
+    def served(self, key: str) -> tuple[Served, ...]:
+        return self.cases[key].served
+
+
+Machine.TestCase.settings = settings(
+    max_examples=RUNS,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestModel = Machine.TestCase
