@@ -12,10 +12,14 @@ from prometheus_client import CollectorRegistry
 
 from dunning_common.auth import SCOPES, Verifier, make_key_pair, mint
 from dunning_common.http import create_app
+from dunning_engine.entrypoints.api_approvals import approval_routes
+from dunning_engine.entrypoints.api_audit import audit_routes
+from dunning_engine.entrypoints.api_bulk import bulk_routes
 from dunning_engine.entrypoints.api_disputes import dispute_routes
 from dunning_engine.entrypoints.api_holds import hold_routes
 from dunning_engine.entrypoints.api_plans import plan_routes
 from dunning_engine.entrypoints.api_promises import promise_routes
+from dunning_engine.entrypoints.api_work import work_routes
 from dunning_engine.schema import SCHEMA
 from dunning_engine.testing import Bench
 from tests.conftest import Databases
@@ -50,7 +54,7 @@ def headers(token_keys: Path) -> Headers:
 
 @pytest.fixture
 async def api(bench: Bench, token_keys: Path, headers: Headers) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the routes of holds, on the bench's database, for the tenant `acme`."""
+    """A client of the routes of people's work, on the bench's database, for the tenant `acme`."""
     app = create_app(
         title="holds",
         version="0",
@@ -60,6 +64,9 @@ async def api(bench: Bench, token_keys: Path, headers: Headers) -> AsyncIterator
     )
     for routes in (hold_routes, dispute_routes, promise_routes, plan_routes):
         app.include_router(routes(bench.rooms, bench.catch_up))
+    for plain_routes in (work_routes, bulk_routes, audit_routes):
+        app.include_router(plain_routes(bench.rooms))
+    app.include_router(approval_routes(bench.rooms, bench.law))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://engine.test", headers=headers()
     ) as client:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from dunning_common.db import Database
 from dunning_common.events.dunning import CaseOpenedV1, NoticeRequestedV1
 from dunning_common.events.envelope import Envelope
-from dunning_engine.testing import Bench, Ledger, Running
+from dunning_engine.schema import SCHEMA
+from dunning_engine.testing import Bench, Ledger, Running, always_open, quiet_settings
+from tests.conftest import Databases
 
 START = date(2026, 3, 1)
 DUE = date(2026, 4, 1)
@@ -215,3 +220,126 @@ async def test_an_account_that_cannot_be_decided_does_not_stop_the_others(bench:
     assert rows[1]["trouble"] is None
     (case,) = await bench.rows("SELECT state FROM dunning_case WHERE invoice_id = 'i2'")
     assert case["state"] != "waiting"
+
+
+async def test_a_charge_that_was_given_up_is_owed_no_more_and_the_principal_stays(
+    bench: Bench,
+) -> None:
+    ledger = Ledger()
+    await bench.feed(ledger.registered(sandbox_from=START), ledger.debtor())
+    await bench.feed(ledger.invoice(issued_on=START, due_on=DUE))
+    await bench.feed(ledger.amended(on=START, charges_open_minor=500))
+    before = await bench.rows("SELECT charges_open_minor FROM dunning_case")
+    facts = await bench.rows(FACTS)
+
+    await bench.feed(ledger.waived(on=DUE))
+
+    assert before == [{"charges_open_minor": 500}]
+    assert await bench.rows("SELECT charges_open_minor FROM dunning_case") == [
+        {"charges_open_minor": 0}
+    ]
+    assert await bench.rows(FACTS) == [{**facts[0], "version": 3}]
+
+
+LONG_S = 3_000.0
+"""Longer than any test takes."""
+NEXT = "SELECT next_action_at, next_action_at > clock_timestamp() AS later FROM account"
+
+
+@pytest.fixture
+async def settling(databases: Databases) -> Bench:
+    """A bench on which new invoices wait for more of them; one policy speaks at any hour."""
+    return await _settling(await databases.open(SCHEMA), settle_s=LONG_S)
+
+
+async def _settling(db: Database, *, settle_s: float) -> Bench:
+    bench = Bench(db, settings=quiet_settings(settle_s=settle_s, sweep_idle_s=LONG_S))
+    async with bench.rooms.tenant("acme") as stores:
+        await stores.policies.add("acme", always_open("always"), source="", stored_by="me")
+        await stores.policies.set_default("acme", "always")
+    return bench
+
+
+def _due(ledger: Ledger, invoice_id: str) -> Envelope:
+    today = _today()
+    return ledger.invoice(invoice_id, issued_on=today - timedelta(days=30), due_on=today)
+
+
+async def test_new_invoices_that_come_one_after_the_other_share_one_notice(
+    settling: Bench,
+) -> None:
+    ledger = Ledger()
+    swept = []
+    await settling.feed(ledger.registered())
+    for events in (
+        [ledger.debtor(zone="UTC"), _due(ledger, "i1")],
+        [_due(ledger, "i2"), ledger.contacts()],
+        [_due(ledger, "i3")],
+    ):
+        await settling.feed(*events)
+        swept.append(await settling.sweep())
+    await settling.rows("UPDATE account SET next_action_at = clock_timestamp()")
+
+    swept.append(await settling.sweep())
+
+    assert swept == [0, 0, 0, 1]
+    (request,) = await settling.sent(NoticeRequestedV1)
+    assert [item["invoice_id"] for item in request.data["items"]] == ["i1", "i2", "i3"]
+
+
+async def test_settling_never_puts_off_what_was_to_be_done_earlier(settling: Bench) -> None:
+    ledger = Ledger()
+    await settling.feed(ledger.registered(), ledger.debtor(zone="UTC"), _due(ledger, "i1"))
+    (first,) = await settling.rows(NEXT)
+
+    await settling.feed(_due(ledger, "i2"))
+
+    assert first["later"]
+    assert await settling.rows(NEXT) == [first]
+
+
+@pytest.mark.parametrize("what", ["paid", "amended", "cancelled", "waived", "unallocated"])
+async def test_what_is_more_than_a_new_invoice_is_decided_at_once(
+    settling: Bench, what: str
+) -> None:
+    ledger = Ledger()
+    await settling.feed(ledger.registered(), ledger.debtor(zone="UTC"), _due(ledger, "i1"))
+    event = {
+        "paid": lambda: ledger.paid(on=_today(), amount_minor=1),
+        "amended": lambda: ledger.amended(on=_today(), due_on=_today()),
+        "cancelled": lambda: ledger.cancelled(on=_today()),
+        "waived": lambda: ledger.waived(on=_today()),
+        "unallocated": lambda: ledger.unallocated(1, on=_today()),
+    }[what]()
+    before = await settling.sweep()
+
+    await settling.feed(_due(ledger, "i2"), event)
+
+    assert (before, await settling.sweep()) == (0, 1)
+
+
+async def test_a_sandbox_clock_waits_for_nothing_to_settle(settling: Bench) -> None:
+    ledger = Ledger()
+
+    await settling.feed(ledger.registered(sandbox_from=START), ledger.debtor())
+    await settling.feed(ledger.invoice(issued_on=START, due_on=DUE))
+
+    (account,) = await settling.rows(NEXT)
+    assert account["next_action_at"] == await settling.clock("acme")
+
+
+async def test_a_sweeper_comes_back_when_all_has_settled(databases: Databases) -> None:
+    bench = await _settling(await databases.open(SCHEMA), settle_s=0.2)
+    ledger = Ledger()
+    await bench.feed(ledger.registered(), ledger.debtor(zone="UTC"))
+
+    async with Running(bench), asyncio.timeout(60):
+        sweeping = asyncio.create_task(bench.sweeper.run())
+        await bench.feed(_due(ledger, "i1"))
+        while not await bench.sent(NoticeRequestedV1):  # noqa: ASYNC110 -- it is in the database
+            await asyncio.sleep(0.05)
+        sweeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await sweeping
+
+    assert await bench.sweep() == 0

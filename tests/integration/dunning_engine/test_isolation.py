@@ -79,6 +79,28 @@ async def _fill(bench: Bench, tenant: str) -> None:
             "INSERT INTO plan_rules (tenant, document, stored_by) VALUES ($1, '{}', 'me')", tenant
         )
         await sql.execute(
+            "INSERT INTO policy_rules (tenant, version, source, document, sha256, stored_by) "
+            "VALUES ($1, 1, '', '{}', '', 'me')",
+            tenant,
+        )
+        await sql.execute(
+            "INSERT INTO policy_activation (tenant, policy_id, number, version, percent, migrate,"
+            " state, started_at, started_by) "
+            "VALUES ($1, 'ours', 1, 1, 10, 'keep', 'running', now(), 'me')",
+            tenant,
+        )
+        await sql.execute(
+            "INSERT INTO policy_migration (tenant, migration_id, from_policy_id, policy_id,"
+            " version, percent, requested_at, requested_by) "
+            "VALUES ($1, gen_random_uuid(), 'ours', 'ours', 1, 100, now(), 'me')",
+            tenant,
+        )
+        await sql.execute(
+            "INSERT INTO case_to_migrate (tenant, migration_id, invoice_id, debtor_id) "
+            "SELECT tenant, migration_id, 'i1', 'd1' FROM policy_migration WHERE tenant = $1",
+            tenant,
+        )
+        await sql.execute(
             "INSERT INTO charge (tenant, charge_id, invoice_id) VALUES ($1, 'c', 'i1')", tenant
         )
         for table in ("stream_position", "parked_event"):

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -366,6 +366,46 @@ class TestActivating:
         (latest, *_) = (await office.get("/v1/policies/ours/activations"))["items"]
         assert (latest["state"], latest["ended_by"]) == ("stopped", "stop rule")
         assert latest["ended_why"].endswith("notices failed, more than 20 %")
+
+    async def test_a_real_tenants_stage_is_stopped_by_the_loop_and_by_whoever_opens_cases(
+        self, office: Office
+    ):
+        ledger, today = Ledger(), datetime.now(UTC).date()
+        await office.bench.feed(ledger.registered(), ledger.debtor(zone="UTC"))
+        for policy_id in ("ours", "theirs"):
+            await office.put(policy_id, ONE)
+            await office.put(policy_id, TWO, activate=False)
+            rule = {"after_notices": 1, "failed_percent": 0}
+            await office.activate(policy_id, version=2, stop_rule=rule)
+            await office.bench.feed(
+                ledger.invoice(
+                    policy_id,
+                    issued_on=today,
+                    due_on=today - timedelta(days=7),
+                    policy_id=policy_id,
+                )
+            )
+            office.bench.postman.choose = lambda _request, _message: "failed"
+            await office.bench.sweep()
+            await office.bench.postman.deliver()
+            if policy_id == "ours":
+                await office.watch.look()
+        await office.bench.feed(
+            *(
+                ledger.invoice(f"new-{name}", issued_on=today, due_on=today, policy_id=name)
+                for name in ("ours", "theirs")
+            )
+        )
+        await office.bench.sweep()
+
+        versions = await office.versions()
+        assert (versions["ours"], versions["new-ours"]) == (("ours", 2), ("ours", 1))
+        assert (versions["theirs"], versions["new-theirs"]) == (("theirs", 2), ("theirs", 1))
+        (latest, *_) = (await office.get("/v1/policies/theirs/activations"))["items"]
+        assert (latest["state"], latest["ended_why"]) == (
+            "stopped",
+            "1 of 1 notices failed, more than 0 %",
+        )
 
     async def test_the_loop_stops_a_stage_when_too_much_is_disputed(self, office: Office):
         ledger = await _tenant(office)

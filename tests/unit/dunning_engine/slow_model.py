@@ -85,15 +85,11 @@ class View:
     revoked: bool = False
 
     @property
-    def effects(self) -> bool:
-        """Would anything but the time of the next look change?"""
-        return bool(
-            self.state in ("due", "handed_over")
-            or self.lapses
-            or self.closing
-            or self.reopened
-            or self.revoked
-        )
+    def is_pressing(self) -> bool:
+        """Does it have to be noticed now? That a courtesy came too late may be noted later."""
+        missed = any(reason != "too_late" for _, reason in self.lapses)
+        acts = self.state in ("due", "handed_over")
+        return bool(acts or missed or self.closing or self.reopened or self.revoked)
 
 
 @dataclass
@@ -107,9 +103,9 @@ class Forecast:
     block: bool | None
 
     @property
-    def effects(self) -> bool:
-        """Would anything but the time of the next look change?"""
-        views = any(view.effects for view in self.views.values())
+    def is_pressing(self) -> bool:
+        """Does anything have to be noticed now?"""
+        views = any(view.is_pressing for view in self.views.values())
         return views or bool(self.ended) or self.block is not None
 
 
@@ -127,6 +123,10 @@ def forecast(account: Account, bills: list[Bill], now: datetime, holidays: froze
             resumed[bill.invoice_id] = look.today + timedelta(days=pause)
     look.resumed = resumed
     views = {bill.invoice_id: look.view(bill) for bill in look.bills}
+    while len(look.gone) < len(left := [k for k, v in views.items() if v.state == "handed_over"]):
+        # Whom others take over counts no more for what is said of the rest.
+        look.gone = left
+        views |= {b.invoice_id: look.view(b) for b in look.bills if b.invoice_id not in left}
     groups = look.within_budget(views)
     wanted = any(_wants_block(b) for b in look.bills)
     wanted = wanted or bool(account.credit_blocked and account.handed_over_invoices)
@@ -151,6 +151,7 @@ class _Look:
     def __init__(self, account: Account, bills: list[Bill], now: datetime) -> None:
         self.account = account
         self.bills = bills
+        self.gone: list[str] = []
         self.now = now
         self.zone = ZoneInfo(account.zone)
         self.wall = now.astimezone(self.zone)
@@ -309,7 +310,8 @@ class _Look:
     def meets(self, bill: Bill, level: Level) -> bool:
         when = level.when
         assert when
-        overdue = [b for b in self.bills if not b.settled and b.due_on < self.today]
+        ours = [b for b in self.bills if b.invoice_id not in self.gone]
+        overdue = [b for b in ours if not b.settled and b.due_on < self.today]
         owed = sum(b.open for b in overdue if b.currency == bill.currency)
         asked = bill.open - self.disputed(bill)
         return all(

@@ -58,5 +58,5 @@ def test_an_unknown_country_has_no_holidays(country):
 def test_the_calendar_knows_its_years():
     calendar = calendar_for("FR", None, years_around(date(2026, 12, 31)))
 
-    assert calendar.years == {2026, 2027, 2028}
+    assert calendar.years == {2024, 2025, 2026, 2027, 2028}
     assert {day.year for day in calendar.holidays} == calendar.years

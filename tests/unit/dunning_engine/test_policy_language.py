@@ -210,6 +210,21 @@ class TestContactBudget:
         assert [item.invoice_id for item in decision.items] == ["i2"]
         assert states(decision)["i1"] == "scheduled"
 
+    def test_a_courtesy_without_room_gives_way_to_the_level_after_the_due_date(self):
+        own = policy(
+            level(1, -5),
+            level(2, 1, beyond_budget=True),
+            budget=ContactBudget(max_contacts=1, days=90),
+        )
+        debtor = account(contacted_on=(date(2026, 4, 20),))
+
+        courtesy = judged(ours(), policy=own, debtor=debtor, now=paris("2026-04-27T09:00"))
+        reminder = judged(ours(), policy=own, debtor=debtor, now=courtesy.next_action_at)
+
+        assert courtesy.next_action_at == paris("2026-05-04T08:00")  # 1 May is a holiday
+        assert [lapse.reason for lapse in reminder.lapses] == ["too_late"]
+        assert [item.level for item in reminder.items] == ["level_2"]
+
     def test_separate_notices_use_the_budget_one_by_one(self):
         own = policy(consolidation="invoice", budget=ContactBudget(max_contacts=1, days=7))
 

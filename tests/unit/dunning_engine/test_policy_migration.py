@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from dunning_engine.domain.case import Case
 from dunning_engine.domain.policy import Level, Policy
 from dunning_engine.domain.policy_migration import (
     Dates,
     DoneLevel,
+    not_before,
     rung_of_approval,
     rungs_by_code,
 )
+
+from .builders import NO_HOLIDAYS, applied, case, judged
 
 DATES = Dates(issued_on=date(2026, 4, 1), due_on=date(2026, 4, 30))
 
@@ -33,12 +38,15 @@ def ladder(version: int, *levels: tuple[str, int], **more) -> Policy:
     )  # fmt: skip
 
 
-def served(rung: int, code: str) -> DoneLevel:
-    return DoneLevel(rung=rung, code=code, outcome="served")
+SOME_DAY = date(2026, 5, 9)
+
+
+def served(rung: int, code: str, on: date = SOME_DAY) -> DoneLevel:
+    return DoneLevel(rung=rung, code=code, outcome="served", on=on)
 
 
 def lapsed(rung: int, code: str) -> DoneLevel:
-    return DoneLevel(rung=rung, code=code, outcome="lapsed")
+    return DoneLevel(rung=rung, code=code, outcome="lapsed", on=SOME_DAY)
 
 
 OLD = ladder(1, ("hello", -3), ("first", 7), ("second", 21), ("over", 40))
@@ -87,10 +95,7 @@ def test_going_back_to_a_version_gives_the_places_back():
     middle = ladder(2, ("a", 5), ("b", 20), ("over", 40))
     done = [lapsed(1, "hello"), served(2, "first"), served(3, "second")]
     there = rungs_by_code(done, OLD, middle, DATES)
-    back = [
-        DoneLevel(rung=rung, code=item.code, outcome=item.outcome)
-        for rung, item in zip(there, done, strict=True)
-    ]
+    back = [replace(item, rung=rung) for rung, item in zip(there, done, strict=True)]
 
     assert rungs_by_code(back, middle, OLD, DATES) == (1, 2, 3)
 
@@ -119,6 +124,36 @@ def test_an_approval_follows_the_code_of_its_level():
     assert rung_of_approval(None, OLD, new) is None
 
 
+class TestSpacing:
+    """A change of the ladder is no reason to write twice at once."""
+
+    DAY = date(2026, 4, 30)
+
+    def earliest(self, done: list[DoneLevel], old: Policy, new: Policy) -> date | None:
+        return not_before(done, rungs_by_code(done, old, new, DATES), old, new)
+
+    def test_the_next_level_keeps_its_gap_also_when_the_last_one_is_before_the_due_date_now(self):
+        old = ladder(1, ("a", 0), ("b", 9))
+        new = ladder(2, ("a", -3), ("b", 0), gap_days=5)
+
+        assert self.earliest([served(1, "a", self.DAY)], old, new) == date(2026, 5, 5)
+
+    def test_after_a_courtesy_nothing_goes_out_on_the_same_day(self):
+        old = ladder(1, ("a", -3), ("b", 9), gap_days=5)
+        new = ladder(2, ("a", -3), ("c", -2), ("b", 9), gap_days=5)
+
+        assert self.earliest([served(1, "a", self.DAY)], old, new) == date(2026, 5, 1)
+
+    def test_where_nothing_was_served_nothing_is_spaced(self):
+        assert self.earliest([], OLD, OLD) is None
+        assert self.earliest([lapsed(1, "hello")], OLD, OLD) is None
+
+    def test_at_the_end_of_the_ladder_there_is_nothing_to_space(self):
+        old, new = ladder(1, ("a", 0)), ladder(2, ("a", 0))
+
+        assert self.earliest([served(1, "a", self.DAY)], old, new) == date(2026, 5, 1)
+
+
 CODES = st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=6, unique=True)
 
 
@@ -140,6 +175,7 @@ def test_what_is_done_never_counts_for_more_than_its_own_code_or_its_own_time(
             rung=level.level_no,
             code=level.code,
             outcome=data.draw(st.sampled_from(["served", "lapsed"])),
+            on=SOME_DAY,
         )
         for level in old.levels[: data.draw(st.integers(0, len(old.levels)))]
     ]
@@ -167,3 +203,72 @@ def test_a_version_that_says_the_same_moves_nothing(policy: Policy):
     assert rungs_by_code(done, policy, policy, DATES) == tuple(
         level.level_no for level in policy.levels
     )
+
+
+class TestLaddersThatChangeOnTheWay:
+    """The core decides on after a migration as if the new ladder had always been there."""
+
+    @staticmethod
+    def walk(
+        case_: Case, policy: Policy, start: datetime, until: datetime
+    ) -> tuple[Case, list[tuple[date, str]]]:
+        """Decide from action to action, every notice arriving: the case, and (day, code) pairs."""
+        found, now = [], start
+        while now is not None and now <= until:
+            decision = judged(case_, now=now, policy=policy, calendar=NO_HOLIDAYS)
+            case_ = applied(case_, decision)
+            now = decision.next_action_at
+            for notice in decision.notices:
+                item = notice.items[0]
+                found.append((decision.decided_on, item.level))
+                case_ = case_.completed(item.level_no, item.level, decision.decided_on)
+                now = decision.decided_at + timedelta(seconds=1)
+        return case_, found
+
+    @given(old=ladders(1), new=ladders(2), after_days=st.integers(-10, 80))
+    def test_no_level_is_sent_twice_and_none_below_what_is_done(
+        self, old: Policy, new: Policy, after_days: int
+    ):
+        # A level of the due date itself may follow one before it on that day, in any ladder.
+        assume(all(level.threshold_days != 0 for level in new.levels))
+        old, new = (
+            replace(
+                policy,
+                weekdays=frozenset(range(7)),
+                levels=tuple(replace(level, gap_days=2) for level in policy.levels),
+            )
+            for policy in (old, new)
+        )
+        start, change, end = (
+            datetime(2026, 4, 30, 6, tzinfo=UTC) + timedelta(days=days)
+            for days in (-20, after_days, 400)
+        )
+        before, first = self.walk(
+            case(policy_id="ours", policy_version=1, due_on=DATES.due_on), old, start, change
+        )
+        done = [
+            DoneLevel(rung=item.level_no, code=item.code, outcome=item.outcome, on=item.on)
+            for item in before.served
+        ]
+        rungs = rungs_by_code(done, old, new, DATES)
+        moved = replace(
+            before,
+            policy_version=2,
+            not_before=not_before(done, rungs, old, new),
+            served=tuple(
+                replace(item, level_no=rung)
+                for item, rung in zip(before.served, rungs, strict=True)
+            ),
+        )
+
+        after, second = self.walk(moved, new, change, end)
+
+        codes = [code for _, code in first + second]
+        days = [day for day, _ in first + second]
+        assert len(set(codes)) == len(codes)
+        assert days == sorted(set(days))
+        assert [item.code for item in after.served[: len(done)]] == [item.code for item in done]
+        places = {level.code: level.level_no for level in new.levels}
+        reached = max(rungs, default=0)
+        assert all(places[code] > reached for _, code in second)
+        assert after.level_no == len(new.levels)

@@ -16,7 +16,7 @@ from kpi.dashboard.charts import Bar, Column, Line, Segment, Tick
 text = st.text(
     alphabet=st.characters(exclude_categories=("Cs", "Cc", "Cn")) | st.sampled_from("<>&\"'"),
     max_size=20,
-)
+).filter(lambda said: "nan" not in said.lower())  # the tests look for NaN
 amounts = st.integers(min_value=-(10**17), max_value=10**17)
 
 

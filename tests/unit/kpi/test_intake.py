@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from typing import get_args
+from uuid import UUID
 
 import pytest
 
 from dunning_common.consumer import Consumed
-from dunning_common.events.dunning import CaseOpenedV1
-from dunning_common.events.envelope import Envelope
+from dunning_common.events.dunning import (
+    CaseHandedOverV1,
+    CaseMigratedV1,
+    CaseOpenedV1,
+    CreditBlockChangedV1,
+    HoldInstalment,
+    HoldPlacedV1,
+    HoldReleasedV1,
+)
+from dunning_common.events.envelope import Envelope, Payload
 from dunning_common.events.notifications import NotificationsEvent
 from dunning_common.events.receivables import InvoiceEvent
 from dunning_common.events.registry import TOPICS
 from kpi.bootstrap import TOPICS as HEARD
 from kpi.domain.facts import Move, Outcome, Tenant
+from kpi.domain.invoice_history import walk
 from kpi.handlers.intake import _MOVES, _OUTCOMES, take_in
 from kpi.testing import Story
+
+HOLD = UUID(int=1)
 
 
 def test_the_service_hears_every_topic_but_the_one_with_personal_data() -> None:
@@ -30,20 +42,59 @@ def test_every_event_about_an_invoice_or_a_message_is_understood() -> None:
     assert set(_OUTCOMES.values()) == set(Outcome)
 
 
-def test_an_event_without_figures_still_tells_how_late_it_is() -> None:
-    opened = CaseOpenedV1(
-        debtor_id="D", invoice_id="I", policy_id="p", policy_version=1,
-        effective_at=datetime(2026, 3, 1, 23, 30, tzinfo=UTC),
-    )  # fmt: skip
+LATE = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        CaseOpenedV1(
+            debtor_id="D", invoice_id="I", policy_id="p", policy_version=1, effective_at=LATE
+        ),
+        CaseMigratedV1(
+            debtor_id="D", invoice_id="I", from_policy_id="p", from_policy_version=1,
+            policy_id="p", policy_version=2, effective_at=LATE,
+        ),
+        CaseHandedOverV1(
+            debtor_id="D", invoice_id="I", level="hand_over", action="agency", effective_at=LATE
+        ),
+        CreditBlockChangedV1(debtor_id="D", blocked=True, effective_at=LATE),
+        HoldPlacedV1(
+            debtor_id="D", hold_id=HOLD, kind="promise", reason="said so", until=None,
+            currency="EUR", instalments=(HoldInstalment(on=date(2026, 3, 9), amount_minor=1),),
+            effective_at=LATE,
+        ),
+        HoldReleasedV1(
+            debtor_id="D", hold_id=HOLD, kind="promise", outcome="kept", paid_minor=1,
+            effective_at=LATE,
+        ),
+    ],
+    ids=lambda event: type(event).__name__,
+)  # fmt: skip
+def test_an_event_without_figures_still_tells_how_late_it_is(event: Payload) -> None:
     envelope = Envelope(
-        type="CaseOpenedV1", source="dunning-engine", subject="I", tenant="acme", key="acme:D",
-        sequence=1, data={},
+        type=type(event).__name__, source="dunning-engine", subject="I", tenant="acme",
+        key="acme:D", sequence=1, data={},
     )  # fmt: skip
 
-    intake = take_in([Consumed(envelope, opened)])
+    intake = take_in([Consumed(envelope, event)])
 
-    assert intake.seen["acme"].at == opened.effective_at
+    assert intake.seen["acme"].at == LATE
     assert not intake.facts.invoices
+
+
+def test_a_charge_that_was_given_up_lowers_the_charges_and_nothing_else() -> None:
+    story = Story().issue("I", 10_000, on=date(2026, 1, 1), due_on=date(2026, 1, 2))
+    story.charge("I", 500, on=date(2026, 1, 9)).waive("I", 200, on=date(2026, 1, 12))
+
+    changes, settlements = walk(take_in(story.events).facts.invoices)
+
+    assert [(c.move, c.open_minor, c.charges_minor) for c in changes] == [
+        (Move.ISSUED, 10_000, 0),
+        (Move.CHARGED, 0, 500),
+        (Move.WAIVED, 0, -200),
+    ]
+    assert not settlements
 
 
 def test_a_bounced_message_was_no_contact_but_a_delivered_one_was() -> None:

@@ -101,6 +101,10 @@ BROKEN: dict[str, tuple[Change, str]] = {
         lambda f: edit(f / "languages/en/language.yaml", "  page: Page\n", ""),
         r"en/language.yaml, words: 'page' is missing",
     ),
+    "a missing note": (
+        lambda f: edit(f / "languages/en/language.yaml", "  disputed: >-", "  in_dispute: >-"),
+        r"en/language.yaml, phrases: 'disputed' is missing; the layouts print it",
+    ),
     "a bad locale": (
         lambda f: edit(f / "languages/en/language.yaml", "en_GB", "xx_YY"),
         r"en/language.yaml, the file: 'xx_YY' is not a locale",

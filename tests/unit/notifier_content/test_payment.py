@@ -6,6 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
+import segno
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,6 +99,17 @@ def test_a_code_in_two_currencies_asks_for_the_euros_alone() -> None:
     assert code.error == "M"
     assert int(str(code.version)) <= 13
     assert svg_of(code).startswith("<svg")
+
+
+def test_the_code_asks_for_the_fee_and_not_for_the_disputed_part() -> None:
+    request = sample_request("second_reminder", "letter", "fr", invoices=1, extras=True)
+    demanded = summarise(request.notice, request.message).demanded
+
+    code = payment_code(BANK, demanded, "F-1")
+
+    asked = epc_payload(BANK, 124_050 - 24_050 + 731 + 1_250, "F-1")
+    assert asked is not None
+    assert code == segno.make_qr(asked, error="m", boost_error=False, mode="byte")
 
 
 def test_many_invoice_numbers_become_the_notices_reference(renderer: Renderer) -> None:

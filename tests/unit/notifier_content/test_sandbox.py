@@ -24,6 +24,8 @@ DATA: dict[str, object] = {
     "yes": True,
     "price": {"amount": Decimal("1234.50"), "currency": "EUR"},
     "prices": [{"amount": Decimal("1.00"), "currency": "EUR"}] * 2,
+    "rate": Decimal("12.4"),
+    "rates": [Decimal("4.125"), Decimal(5)],
     "lines": [{"number": f"F-{place}", "level": "x"} for place in range(200)],
 }
 SHAPE = Shape.of(DATA)
@@ -166,6 +168,8 @@ def test_a_wrong_name_is_found_in_branches_that_no_sample_takes(source: str) -> 
     [
         ("{{ price | money }}", "1\u202f234,50\u00a0€"),
         ("{{ prices | money }}", "1,00\u00a0€ et 1,00\u00a0€"),
+        ("{{ rate | percent }}", "12,40\u00a0%"),
+        ("{{ rates | percent }}", "4,125\u00a0% et 5,00\u00a0%"),
         ("{{ day | date }}", "12\u00a0mars\u00a02026"),
         ("{{ day | date: 'short' }}", "12/03/2026"),
         ("{{ count }} {{ count | plural: 'jour', 'jours' }}", "2 jours"),
@@ -196,7 +200,7 @@ def test_what_is_allowed_works(source: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["{{ name | money }}", "{{ 40 | money }}", "{{ count | date }}", "{{ name | plural: 'a', 'b' }}",
+    ["{{ name | money }}", "{{ count | percent }}", "{{ lines | percent }}", "{{ 40 | money }}", "{{ count | date }}", "{{ name | plural: 'a', 'b' }}",
      "{{ count | plural }}", "{{ name | shorten: 0 }}", "{{ day | date: 'soon' }}", "{{ yes | number }}"],
 )  # fmt: skip
 def test_a_filter_refuses_what_it_cannot_show(source: str) -> None:

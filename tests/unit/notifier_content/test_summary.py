@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,7 @@ def items(draw: st.DrawFn) -> list[NoticeItem]:
     found = []
     for place in range(count):
         days_late = draw(st.integers(-10, 60))
+        open_minor = draw(MINOR)
         found.append(
             NoticeItem(
                 invoice_id=f"I{place}",
@@ -32,7 +34,10 @@ def items(draw: st.DrawFn) -> list[NoticeItem]:
                 days_late=days_late,
                 currency=draw(st.sampled_from(("EUR", "USD", "JPY"))),
                 amount_minor=draw(MINOR),
-                open_minor=draw(MINOR),
+                open_minor=open_minor,
+                charges_open_minor=draw(MINOR),
+                disputed_minor=draw(st.integers(0, open_minor)),
+                fee_minor=draw(MINOR),
                 interest_minor=draw(MINOR),
                 compensation_minor=draw(st.sampled_from((0, 4000, 7000))),
                 version=1,
@@ -61,9 +66,17 @@ def test_totals_are_conserved_per_currency(invoices: list[NoticeItem]) -> None:
             for total in section.totals
             if total.currency == currency
         ]
-        assert sum(total.open_minor for total in parts) == sum(item.open_minor for item in of_it)
+        assert sum(total.open_minor + total.disputed_minor for total in parts) == sum(
+            item.open_minor for item in of_it
+        )
         assert sum(total.due_minor for total in parts) == sum(
-            item.open_minor + item.interest_minor + item.compensation_minor for item in of_it
+            item.open_minor
+            - item.disputed_minor
+            + item.charges_open_minor
+            + item.interest_minor
+            + item.compensation_minor
+            + item.fee_minor
+            for item in of_it
         )
         assert sum(total.count for total in parts) == len(of_it)
 
@@ -116,3 +129,14 @@ def test_an_invoice_that_the_notice_does_not_hold_is_refused() -> None:
 
     with pytest.raises(UnknownInvoiceError, match="INV-9"):
         summarise(request.notice, message)
+
+
+def test_a_rate_is_named_only_where_interest_is_charged() -> None:
+    request = sample_request("formal_notice", "email", "fr", invoices=3)
+    first, second, coming = request.notice.items
+    other = second.model_copy(update={"interest_percent": Decimal("4.125")})
+    idle = coming.model_copy(update={"interest_percent": Decimal(99)})
+
+    (total,) = totals_of([first, other, first, idle])
+
+    assert total.interest_percents == (Decimal("4.125"), Decimal("12.4"))

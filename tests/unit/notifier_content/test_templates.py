@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from decimal import Decimal
 from itertools import product as all_pairs
 
 import pytest
@@ -326,6 +327,116 @@ def test_the_british_letter_before_action_gives_fourteen_days(renderer: Renderer
             "£2,629.36",
         ):
             assert part in text, part
+
+
+NOT_CLAIMED = {
+    "fr": "pas réclamée ici",
+    "en": "not claimed here",
+    "de": "nicht ge(?:ltend gemacht|fordert)",
+}
+EXTRA_AMOUNTS = {  # asked for, the fee, and what is disputed, as each language writes them
+    "fr": ("1 019,81 €", "12,50 €", "240,50 €"),
+    "en": ("£1,019.81", "£12.50", "£240.50"),
+    "de": ("1.019,81 €", "12,50 €", "240,50 €"),
+}
+
+
+@pytest.mark.parametrize("channel", ["email", "sms", "letter"])
+@pytest.mark.parametrize(("family", "language"), pairs(FAMILIES, LANGUAGES))
+def test_a_fee_is_asked_for_and_a_disputed_part_is_not(
+    renderer: Renderer, family: str, language: str, channel: str
+) -> None:
+    request = sample_request(
+        family,
+        channel,  # type: ignore[arg-type]
+        language,
+        invoices=1,
+        charges=False,
+        extras=True,
+    )
+
+    rendered = renderer.render(request)
+
+    asked, fee, disputed = EXTRA_AMOUNTS[language]
+    for text in filter(None, (words(rendered), plain(rendered.html or ""))):
+        assert asked in text
+        assert fee in text
+        assert disputed in text
+        assert len(re.findall(NOT_CLAIMED[language], text)) == 1
+    assert due(request, language) == asked
+    assert rendered.text is None or channel == "email" or segments(rendered.text) <= 3
+
+
+@pytest.mark.parametrize("channel", ["email", "sms", "letter"])
+@pytest.mark.parametrize(("family", "language"), pairs(FAMILIES, LANGUAGES))
+def test_the_yearly_rate_is_named_where_interest_is_charged_and_nowhere_else(
+    renderer: Renderer, family: str, language: str, channel: str
+) -> None:
+    def text(*, charges: bool) -> str:
+        request = sample_request(family, channel, language, invoices=2, charges=charges)  # type: ignore[arg-type]
+        interest = {
+            "interest_minor": 1_234 if charges else 0,
+            "interest_percent": Decimal("12.4"),
+        }
+        items = tuple(item.model_copy(update=interest) for item in request.notice.items)
+        notice = request.notice.model_copy(update={"items": items})
+        return words(renderer.render(replace(request, notice=notice)))
+
+    rate = "12.40%" if language == "en" else "12,40 %"
+    assert rate in text(charges=True)
+    assert rate not in text(charges=False)
+
+
+def test_rates_that_differ_are_both_named(renderer: Renderer) -> None:
+    request = sample_request("formal_notice", "email", "en", invoices=2)
+    first, second = request.notice.items
+    other = second.model_copy(update={"interest_percent": Decimal("8.5")})
+    notice = request.notice.model_copy(update={"items": (first, other)})
+
+    text = words(renderer.render(replace(request, notice=notice)))
+
+    assert "Yearly rate of interest: 8.50% and 12.40%, depending on the invoice." in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_letter_has_a_column_for_each_kind_of_charge_and_no_other(
+    renderer: Renderer, language: str
+) -> None:
+    heads = {
+        "fr": ("Pénalités", "Indemnité", "Frais", "Déjà réclamé"),
+        "en": ("Interest", "Compensation", "Fees", "Charged before"),
+        "de": ("Zinsen", "Pauschale", "Gebühren", "Bereits berechnet"),
+    }[language]
+
+    def shown(*, charges: bool, extras: bool) -> list[bool]:
+        request = sample_request(
+            "second_reminder", "letter", language, invoices=1, charges=charges, extras=extras
+        )
+        text = words(renderer.render(request))
+        return [head in text for head in heads]
+
+    assert shown(charges=False, extras=False) == [False, False, False, False]
+    assert shown(charges=True, extras=False) == [True, True, False, False]
+    assert shown(charges=False, extras=True) == [False, False, True, True]
+    assert shown(charges=True, extras=True) == [True, True, True, True]
+
+
+@pytest.mark.parametrize("channel", ["email", "sms", "letter"])
+@pytest.mark.parametrize(("family", "language"), pairs(FAMILIES, LANGUAGES))
+def test_a_consumer_who_owes_interest_and_a_fee_never_sees_the_fixed_sum(
+    renderer: Renderer, family: str, language: str, channel: str
+) -> None:
+    request = sample_request(family, channel, language, invoices=1, charges=True, extras=True)  # type: ignore[arg-type]
+    (item,) = request.notice.items
+    item = item.model_copy(update={"compensation_minor": 0, "interest_minor": 321})
+    notice = request.notice.model_copy(update={"items": (item,), "policy_id": "consumers"})
+
+    rendered = renderer.render(replace(request, notice=notice))
+
+    for text in filter(None, (words(rendered), rendered.html)):
+        assert not re.search(
+            r"40[.,]00|indemnit|forfaitaire|compensation|Pauschale|441-", text, re.IGNORECASE
+        )
 
 
 @pytest.mark.parametrize(("channel", "language"), pairs(("email", "letter"), LANGUAGES))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -176,16 +178,20 @@ def test_a_file_without_its_mapping_is_refused(
     assert "--mapping" in wrong
 
 
-def test_of_a_dirty_file_the_lost_money_is_none_because_its_bad_rows_repeat_good_ones(
+def test_what_the_bad_rows_of_a_dirty_file_leave_out_is_their_amounts(
     capsys: pytest.CaptureFixture[str], shared: Path
 ):
-    code, said, _ = run(
+    _, said, _ = run(
         capsys, "simulate", "backtest", str(shared / DIRTY), "-m", str(IBM), "-p", "france-b2b",
         "--json",
     )  # fmt: skip
 
     file = json.loads(said)["file"]
-    assert code == 1
-    assert file["invoices"] == 2_466
-    assert len({bad["line"] for bad in file["bad"]}) == 120
-    assert file["money"][0]["used"] == "147703.18"
+    lines = {bad["line"] for bad in file["bad"]}
+    rows = list(csv.DictReader((shared / DIRTY).read_text().splitlines()))
+    lost = sum(Decimal(row["InvoiceAmount"]) for n, row in enumerate(rows, 2) if n in lines)
+    (money,) = file["money"]
+    assert (file["invoices"], len(lines)) == (2_466, 120)
+    assert (money["used"], money["left_out"]) == ("147703.18", str(lost))
+    assert money["left_out_percent"] == "5.1"
+    assert (file["repeated_rows"], file["unreadable_amounts"]) == (0, 0)

@@ -35,6 +35,7 @@ SCOPES = frozenset(
         "dunning:read",
         "dunning:write",
         "dunning:approve",
+        "audit:read",
         "policies:write",
         "clock:write",
         "notices:read",

@@ -14,7 +14,8 @@ from opentelemetry import propagate
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common.db import OUTBOX_WRITTEN, driver
-from dunning_common.events.envelope import Envelope, Payload
+from dunning_common.events.envelope import Payload, seal
+from dunning_common.ids import new_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +45,7 @@ SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[
 """
 
 
-async def append(
-    connection: AsyncConnection, events: Sequence[Outgoing], *, source: str
-) -> list[Envelope]:
+async def append(connection: AsyncConnection, events: Sequence[Outgoing], *, source: str) -> None:
     """Write events in the given order inside the caller's transaction.
 
     Two statements for any number of events. Call it last: it locks the keys until the commit.
@@ -55,12 +54,9 @@ async def append(
         connection: an open transaction of the service.
         events: what to publish; the order within one key is kept.
         source: the service's name, e.g. `invoice-ingest`.
-
-    Returns:
-        The envelopes as written.
     """
     if not events:
-        return []
+        return
     raw = await driver(connection)
     counts: dict[tuple[str, str, str], int] = {}
     for event in events:
@@ -81,31 +77,22 @@ async def append(
     }
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
-    envelopes = []
+    rows = []
     for event in events:
-        place_ = (event.payload.topic, event.key)
-        envelopes.append(
-            Envelope(
-                type=type(event.payload).__name__,
-                source=source,
-                subject=event.subject,
-                tenant=event.tenant,
-                key=event.key,
-                sequence=following[place_],
-                causation=event.causation,
-                traceparent=carrier.get("traceparent"),
-                data=event.payload.model_dump(mode="json"),
-            )
+        topic, event_id = event.payload.topic, new_id()
+        sequence = following[topic, event.key]
+        following[topic, event.key] = sequence + 1
+        envelope = seal(
+            event.payload,
+            event_id=event_id,
+            source=source,
+            subject=event.subject,
+            tenant=event.tenant,
+            key=event.key,
+            sequence=sequence,
+            causation=event.causation,
+            traceparent=carrier.get("traceparent"),
         )
-        following[place_] += 1
-    await raw.execute(
-        _WRITE,
-        [envelope.id for envelope in envelopes],
-        [event.payload.topic for event in events],
-        [envelope.key for envelope in envelopes],
-        [envelope.tenant for envelope in envelopes],
-        [envelope.sequence for envelope in envelopes],
-        [envelope.to_bytes() for envelope in envelopes],
-    )
+        rows.append((event_id, topic, event.key, event.tenant, sequence, envelope))
+    await raw.execute(_WRITE, *map(list, zip(*rows, strict=True)))
     connection.info[OUTBOX_WRITTEN] = True
-    return envelopes

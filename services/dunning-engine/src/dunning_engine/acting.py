@@ -1,4 +1,4 @@
-"""Who is acting in the present request or task: set where a call comes in, read where rows are kept.
+"""Who is acting in the present request: set where a call comes in, read where rows are kept.
 
 Only for the audit; nobody's rights depend on it.
 """

@@ -20,6 +20,9 @@ from dunning_engine.adapters.pg_signals import Signals
 from dunning_engine.adapters.public_law import PublicLaw
 from dunning_engine.adapters.sql_stores import StoreRoom
 from dunning_engine.entrypoints.api_activations import activation_routes
+from dunning_engine.entrypoints.api_approvals import approval_routes
+from dunning_engine.entrypoints.api_audit import audit_routes
+from dunning_engine.entrypoints.api_bulk import bulk_routes
 from dunning_engine.entrypoints.api_cases import case_routes
 from dunning_engine.entrypoints.api_clock import clock_routes
 from dunning_engine.entrypoints.api_disputes import dispute_routes
@@ -27,8 +30,9 @@ from dunning_engine.entrypoints.api_holds import hold_routes
 from dunning_engine.entrypoints.api_plans import plan_routes
 from dunning_engine.entrypoints.api_policies import policy_routes
 from dunning_engine.entrypoints.api_promises import promise_routes
-from dunning_engine.entrypoints.api_simulations import simulation_routes
 from dunning_engine.entrypoints.api_rules import rules_routes
+from dunning_engine.entrypoints.api_simulations import simulation_routes
+from dunning_engine.entrypoints.api_work import work_routes
 from dunning_engine.entrypoints.loops import ClockWalker, FlightWatch, Metrics, Sweeper
 from dunning_engine.entrypoints.policy_loop import PolicyWatch
 from dunning_engine.handlers.record_facts import record_facts
@@ -58,7 +62,7 @@ async def build(
     )
     client = httpx.AsyncClient(timeout=20.0)
     registry = CollectorRegistry()
-    rooms = StoreRoom(db, patience_s=settings.ledger_patience_s)
+    rooms = StoreRoom(db, patience_s=settings.ledger_patience_s, settle_s=settings.settle_s)
     consumer = Consumer(
         name=NAME,
         db=db,
@@ -98,6 +102,10 @@ async def build(
     app.include_router(promise_routes(rooms, consumer.catch_up))
     app.include_router(plan_routes(rooms, consumer.catch_up))
     app.include_router(simulation_routes(rooms, settings))
+    app.include_router(work_routes(rooms))
+    app.include_router(approval_routes(rooms, law))
+    app.include_router(bulk_routes(rooms))
+    app.include_router(audit_routes(rooms))
     app.include_router(clock_routes(rooms, signals, consumer.catch_up))
     app.include_router(feed_router(db, consumer))
 

@@ -123,6 +123,7 @@ class LevelAt:
     try_no: int
     code: str
     outcome: LevelOutcome
+    on: date
     rung: int
 
 
@@ -145,10 +146,14 @@ class OpenCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigratedCase:
-    """A case with its new places: one rung for each of its `levels`."""
+    """A case with its new places: one rung for each of its `levels`.
+
+    Nothing goes out before the day `not_before`, if there is one.
+    """
 
     case: OpenCase
     rungs: tuple[int, ...]
+    not_before: date | None
     approval_level_no: int | None
 
 

@@ -15,12 +15,14 @@ class Settings(ServiceSettings):
 
     `sweep_batch` is how many accounts are decided in one transaction, `sweepers` how many such
     transactions may run at the same time, `sweep_idle_s` how long the sweeper sleeps at most when
-    nobody wakes it. `silence_minutes` is how long a real tenant's notice may be in flight without
-    news before the notifier's feed is asked. `clock_silence_s` is the same for a sandbox clock that
-    waits, `ledger_patience_s` how long it waits for the ledger to book charges. `walkers` is how
-    many sandbox clocks may move at the same time. A simulation speaks of at most
-    `simulation_invoices_max` invoices and computes in `simulation_workers` processes;
-    one runs at a time, and `simulations_waiting` others may wait for it.
+    nobody wakes it. `settle_s` is how long a real tenant's debtor waits after a new invoice for
+    more of them, so that they are asked for in one notice. `silence_minutes` is how long a real
+    tenant's notice may be in flight without news before the notifier's feed is asked.
+    `clock_silence_s` is the same for a sandbox clock that waits, `ledger_patience_s` how long
+    it waits for the ledger to book charges. `walkers` is how many sandbox clocks may move at
+    the same time. A simulation speaks of at most `simulation_invoices_max` invoices and
+    computes in `simulation_workers` processes; one runs at a time, and `simulations_waiting`
+    others may wait for it.
     """
 
     model_config = SettingsConfigDict(
@@ -31,6 +33,7 @@ class Settings(ServiceSettings):
     sweep_batch: int = Field(default=250, ge=1, le=10_000)
     sweepers: int = Field(default=2, ge=1, le=16)
     sweep_idle_s: float = Field(default=5.0, gt=0)
+    settle_s: float = Field(default=2.0, ge=0, le=3600)
     silence_minutes: float = Field(default=15.0, gt=0)
     clock_silence_s: float = Field(default=1.0, gt=0)
     ledger_patience_s: float = Field(default=5.0, ge=0)

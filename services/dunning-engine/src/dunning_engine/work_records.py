@@ -25,7 +25,7 @@ class WorkItem:
 
     `debtor_id` is None where it concerns the tenant as a whole. `invoice_ids` names the oldest of
     `invoices`. `amount_minor` is what they owe with their charges. `since` is on the tenant's
-    clock. `shelf`, `shelf_currency` and `value` are its place in the list.
+    clock. `shelf`, `shelf_currency` and `value` are its place in the list as of `ranked_on`.
     """
 
     key: ItemKey
@@ -43,6 +43,7 @@ class WorkItem:
     shelf: int
     shelf_currency: str
     value: Decimal
+    ranked_on: date
 
 
 class WorkPlace(NamedTuple):

@@ -120,7 +120,7 @@ def _show_two(report: Report) -> None:
             highlight=False,
         )
         _table(
-            ("Invoice", "Debtor", "Next under A", "Next under B", "Reached under A", "under B"),
+            ("Invoice", "Debtor", "Next under A", "under B", "Reached under A", "under B"),
             [
                 (
                     row["invoice_id"], row["debtor_id"], row["next_a"] or "", row["next_b"] or "",
@@ -131,7 +131,7 @@ def _show_two(report: Report) -> None:
         )  # fmt: skip
     console.print(f"{report['invoices']['total']} invoices differ.", highlight=False)
     _table(
-        ("Invoice", "A", "B", "Why"),
+        ("Invoice", "Under A", "Under B", "Why"),
         [
             (row["invoice_id"], row["a"] or "nothing", row["b"] or "nothing", row["why"])
             for row in report["invoices"]["items"][:_SHOWN]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
+import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from dunning_common.ids import new_id
@@ -63,3 +64,36 @@ class Envelope(BaseModel):
             ValueError: not an envelope (a `pydantic.ValidationError`).
         """
         return cls.model_validate_json(raw)
+
+
+def seal(
+    payload: Payload,
+    *,
+    event_id: UUID,
+    source: str,
+    subject: str,
+    tenant: str,
+    key: str,
+    sequence: int,
+    causation: UUID | None,
+    traceparent: str | None,
+) -> bytes:
+    """The bytes of a new envelope, as `Envelope.to_bytes` would write it at this moment.
+
+    The payload is written once, straight into the envelope: sweeps seal thousands a second.
+    """
+    members = {
+        "specversion": "1.0",
+        "id": event_id,
+        "type": type(payload).__name__,
+        "source": source,
+        "subject": subject,
+        "time": datetime.now(UTC),
+        "tenant": tenant,
+        "key": key,
+        "sequence": sequence,
+        "causation": causation,
+        "traceparent": traceparent,
+        "data": orjson.Fragment(payload.model_dump_json()),
+    }
+    return orjson.dumps(members, option=orjson.OPT_UTC_Z)

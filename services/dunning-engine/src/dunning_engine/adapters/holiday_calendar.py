@@ -15,6 +15,8 @@ DEFAULT_REGIONS = {"GB": "ENG"}
 REGION_NAMES = {("FR", "67"): "6AE", ("FR", "68"): "6AE"}
 """ISO 3166-2 codes that the library knows under another one (the departments of Alsace)."""
 YEARS_AHEAD = 2
+YEARS_BACK = 2
+"""Business days may be counted from a day that long ago: a due date, a level that was served."""
 
 
 def calendar_for(country: str, region: str | None, years: Iterable[int]) -> Calendar:
@@ -30,7 +32,7 @@ def calendar_for(country: str, region: str | None, years: Iterable[int]) -> Cale
 
 def years_around(day: date) -> range:
     """The years that a decision on `day` may look into."""
-    return range(day.year, day.year + YEARS_AHEAD + 1)
+    return range(day.year - YEARS_BACK, day.year + YEARS_AHEAD + 1)
 
 
 @lru_cache(maxsize=4096)

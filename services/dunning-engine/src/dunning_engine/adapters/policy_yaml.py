@@ -21,6 +21,7 @@ from dunning_engine.domain.selection_document import Known, read_rules
 
 T = TypeVar("T")
 TEXT_MAX = 64 * 1024
+RULES_TEXT_MAX = 512 * 1024
 DEPTH_MAX = 12
 _INTEGER = re.compile(r"[-+]?\d{1,9}", re.ASCII)
 _WORDS: Mapping[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
@@ -75,7 +76,7 @@ def parse_policy(
             raise PolicyInvalidError(problems)
         return policy
 
-    return _parse(text, read, empty="a policy has at least 'name' and 'levels'")
+    return _parse(text, read, TEXT_MAX, empty="a policy has at least 'name' and 'levels'")
 
 
 def parse_rules(text: str | bytes, *, version: int, known: Known) -> Rules:
@@ -88,13 +89,13 @@ def parse_rules(text: str | bytes, *, version: int, known: Known) -> Rules:
     def read(document: object) -> Rules:
         return read_rules(document, version=version, known=known)
 
-    return _parse(text, read, empty="write 'rules: []' for no rules")
+    return _parse(text, read, RULES_TEXT_MAX, empty="write 'rules: []' for no rules")
 
 
-def _parse(text: str | bytes, read: Callable[[object], T], *, empty: str) -> T:
+def _parse(text: str | bytes, read: Callable[[object], T], most: int, *, empty: str) -> T:
     walk = _Walk()
     try:
-        document = walk.value(_compose(_decode(text), empty), ())
+        document = walk.value(_compose(_decode(text, most), empty), ())
     except _UnreadableError as error:
         raise PolicyTextError([error.problem]) from None
     try:
@@ -115,13 +116,13 @@ def _placed(problem: PolicyProblem, places: Mapping[Path, _Mark]) -> TextProblem
     return _problem(problem.message, places[path], problem.path)
 
 
-def _decode(text: str | bytes) -> str:
+def _decode(text: str | bytes, most: int) -> str:
     try:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
     except UnicodeDecodeError:
         raise _UnreadableError("is not UTF-8 text; save it as UTF-8") from None
-    if len(decoded) > TEXT_MAX:
-        raise _UnreadableError(f"is longer than {TEXT_MAX} characters")
+    if len(decoded) > most:
+        raise _UnreadableError(f"is longer than {most} characters")
     return decoded
 
 

@@ -18,6 +18,8 @@ from dunning_engine.adapters.sql_openings import (
 from dunning_engine.domain.schedule import local_date
 from dunning_engine.policy_records import ActivationRow, MigrationRow
 
+COUNT_EVERY_S = 5.0
+"""A real tenant's stage is not counted more often: it may have a hundred thousand notices."""
 POLICIES = "policies"
 """The call for whoever watches stages and migrates cases."""
 
@@ -41,7 +43,8 @@ _WATCHED = f"""
 SELECT s.tenant, s.policy_id, s.number, t.*
 FROM policy_activation s LEFT JOIN tenant_clock k ON k.tenant = s.tenant
 CROSS JOIN LATERAL ({COUNT_NOTICES}) AS t
-WHERE s.state = 'running' AND s.after_notices IS NOT NULL AND (k.tenant IS NULL OR k.settled)
+WHERE s.state = 'running' AND s.after_notices IS NOT NULL AND (k.settled OR k.tenant IS NULL
+    AND (s.tallied_at IS NULL OR s.tallied_at < clock_timestamp() - make_interval(secs => $1)))
 ORDER BY s.tenant, s.policy_id
 """
 _TALLIED = f"""
@@ -153,7 +156,7 @@ class SqlActivations(SqlOpenings):
 
         Those of a sandbox clock that is on its way are left to whoever opens cases there.
         """
-        counted = await self._sql.fetch(_WATCHED)
+        counted = await self._sql.fetch(_WATCHED, COUNT_EVERY_S)
         if not counted:
             return []
         names = ("tenant", "policy_id", "number", "notices", "failed", "invoices", "disputed")

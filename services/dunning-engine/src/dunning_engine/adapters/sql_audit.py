@@ -1,4 +1,4 @@
-"""The audit in PostgreSQL: who wrote what. Rows come from triggers, in the transaction of the write.
+"""The audit in PostgreSQL: who wrote what. Triggers write it, in the transaction of the write.
 
 So no write of the API can forget it. Nothing here, and no role of the service, changes an entry.
 """

@@ -6,6 +6,7 @@ Locks in one order everywhere: tenants, then accounts by (tenant, debtor), then 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -121,19 +122,24 @@ RETURNING a.tenant, a.time_source
 """
 _WAKE = """
 UPDATE account a SET trouble = NULL, next_action_at = least(a.next_action_at,
-    CASE a.time_source WHEN 'real' THEN clock_timestamp() WHEN 'sandbox' THEN
+    CASE a.time_source WHEN 'real' THEN clock_timestamp() + make_interval(secs => w.settle_s)
+    WHEN 'sandbox' THEN
         (SELECT c.now FROM tenant_clock c WHERE c.tenant = a.tenant) END)
-FROM unnest($1::text[], $2::text[]) AS w (tenant, debtor_id)
+FROM unnest($1::text[], $2::text[], $3::float8[]) AS w (tenant, debtor_id, settle_s)
 WHERE a.tenant = w.tenant AND a.debtor_id = w.debtor_id AND a.kind IS NOT NULL
 RETURNING a.tenant, a.time_source
 """
 
 
 class SqlFacts:
-    """Tenants, terms and invoices, inside one transaction of the worker role."""
+    """Tenants, terms and invoices, inside one transaction of the worker role.
 
-    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
+    `settle_s` is how long an account that follows the real clock waits for more invoices.
+    """
+
+    def __init__(self, connection: asyncpg.Connection[Any], *, settle_s: float) -> None:
         self._sql = connection
+        self._settle_s = settle_s
 
     async def register_tenants(self, tenants: Sequence[TenantRegisteredV1]) -> None:
         """Write tenants, start sandbox clocks, and wake the accounts that waited for them."""
@@ -232,9 +238,17 @@ class SqlFacts:
             [balances_to_json(i.balances) for i in invoices],
         )
 
-    async def wake(self, keys: Sequence[AccountKey]) -> None:
-        """Have the accounts decided at the next opportunity, each on its tenant's clock."""
-        await signal_accounts(self._sql, await self._sql.fetch(_WAKE, *_columns(keys)))
+    async def wake(
+        self, keys: Sequence[AccountKey], *, settling: AbstractSet[AccountKey] = frozenset()
+    ) -> None:
+        """Have the accounts decided at the next opportunity, each on its tenant's clock.
+
+        Those that are `settling` are decided a moment later, so that invoices which arrive one
+        after the other are asked for in one notice; a sandbox clock waits for all facts anyway.
+        """
+        settle_s = [self._settle_s if key in settling else 0.0 for key in keys]
+        woken = await self._sql.fetch(_WAKE, *_columns(keys), settle_s)
+        await signal_accounts(self._sql, woken)
 
 
 def balances_to_json(balances: Sequence[Balance]) -> str:

@@ -28,8 +28,8 @@ from dunning_engine.policy_records import (
 from dunning_engine.records import AccountKey, CaseKey
 
 _ROW = """m.tenant, m.migration_id, m.from_policy_id, m.from_version, m.policy_id, m.version,
-    m.percent, m.segments, m.activation, m.state, m.after_debtor, m.migrated, m.requested_at, m.requested_by,
-    m.ended_at"""
+    m.percent, m.segments, m.activation, m.state, m.after_debtor, m.migrated, m.requested_at,
+    m.requested_by, m.ended_at"""
 _STAGE_ENDED = """
 SELECT 1 FROM policy_activation s
 WHERE s.tenant = m.tenant AND s.policy_id = m.policy_id AND s.number = m.activation
@@ -42,7 +42,8 @@ WHERE m.state IN ('running', 'waiting') AND EXISTS ({_STAGE_ENDED})
 """
 _NEXT = f"""
 SELECT {_ROW} FROM policy_migration m
-WHERE NOT EXISTS ({_STAGE_ENDED}) AND m.state IN ('running', 'waiting') AND (m.state = 'running' OR EXISTS (
+WHERE m.state IN ('running', 'waiting') AND NOT EXISTS ({_STAGE_ENDED})
+  AND (m.state = 'running' OR EXISTS (
     SELECT 1 FROM case_to_migrate w JOIN dunning_case c USING (tenant, invoice_id)
     WHERE w.tenant = m.tenant AND w.migration_id = m.migration_id
       AND (c.flight_notice IS NULL OR NOT c.live)))
@@ -78,7 +79,7 @@ WHERE c.tenant = $1 AND c.debtor_id = ANY($6) AND {_LEAVES}
 ORDER BY c.debtor_id, c.invoice_id
 """
 _LEVELS = """
-SELECT invoice_id, level_no, try_no, level, outcome, coalesce(rung, level_no) AS rung
+SELECT invoice_id, level_no, try_no, level, outcome, decided_on, coalesce(rung, level_no) AS rung
 FROM case_level WHERE tenant = $1 AND invoice_id = ANY($2) AND outcome IN ('served', 'lapsed')
 ORDER BY invoice_id, decided_at, level_no, try_no
 """
@@ -91,11 +92,12 @@ WHERE l.tenant = $1 AND l.invoice_id = w.invoice_id AND l.level_no = w.level_no
 # One more try, so that the rows of two versions never meet under the same number.
 _SAVE_CASES = """
 UPDATE dunning_case c SET policy_id = $2, policy_version = $3, tries = c.tries + 1,
+    not_before = greatest(c.not_before, w.not_before),
     approval_level_no = w.approval_level_no,
     approved = CASE WHEN w.approval_level_no IS NULL THEN NULL ELSE c.approved END,
     approval_by = CASE WHEN w.approval_level_no IS NULL THEN NULL ELSE c.approval_by END,
     approval_at = CASE WHEN w.approval_level_no IS NULL THEN NULL ELSE c.approval_at END
-FROM unnest($4::text[], $5::int[]) AS w (invoice_id, approval_level_no)
+FROM unnest($4::text[], $5::int[], $6::date[]) AS w (invoice_id, approval_level_no, not_before)
 WHERE c.tenant = $1 AND c.invoice_id = w.invoice_id
 """
 _ADD_PINS = """
@@ -239,6 +241,7 @@ class SqlMigrations:
             *row.target,
             invoices,
             [item.approval_level_no for item in moved],
+            [item.not_before for item in moved],
         )
         await self._sql.execute(
             _ADD_PINS,
@@ -267,6 +270,7 @@ class SqlMigrations:
                     try_no=level["try_no"],
                     code=level["level"],
                     outcome=level["outcome"],
+                    on=level["decided_on"],
                     rung=level["rung"],
                 )
             )

@@ -22,8 +22,8 @@ from dunning_engine.policy_records import NewPin, PinRow, StageKey, StageStop
 
 STOP_RULE = "stop rule"
 """Who ended a stage that nobody stopped by hand."""
-FRESH_S = 5.0
-"""A tally of a real tenant's stage is not counted again within so many seconds."""
+FRESH_S = 15.0
+"""Who opens cases relies on a tally of a real tenant's stage that is not older."""
 
 _RULES = """
 SELECT DISTINCT ON (tenant) tenant, version, document::text FROM policy_rules

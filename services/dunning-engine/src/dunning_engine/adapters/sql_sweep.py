@@ -84,7 +84,13 @@ UPDATE dunning_case c SET policy_id = w.policy_id, policy_version = w.policy_ver
     failures = w.failures, last_failure_on = w.last_failure_on, failure_reason = w.failure_reason,
     state = w.state, state_reason = w.state_reason, next_level_no = w.next_level_no,
     next_level = w.next_level, next_at = w.next_at, not_before = w.not_before,
-    final_action = w.final_action
+    final_action = w.final_action, state_since = CASE
+        WHEN w.state NOT IN ('waiting', 'held', 'blocked', 'awaiting_approval', 'exhausted')
+            THEN NULL
+        WHEN (c.state, c.state_reason, c.next_level_no)
+            IS NOT DISTINCT FROM (w.state, w.state_reason, w.next_level_no) THEN c.state_since
+        ELSE coalesce((SELECT k.now FROM tenant_clock k WHERE k.tenant = c.tenant),
+            statement_timestamp()) END
 FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::timestamptz[], $6::text[],
     $7::timestamptz[], $8::uuid[], $9::int[], $10::int[], $11::boolean[], $12::int[], $13::int[],
     $14::date[], $15::text[], $16::text[], $17::text[], $18::int[], $19::text[], $20::timestamptz[],

@@ -108,7 +108,7 @@ FROM hold h CROSS JOIN LATERAL (
     FROM dunning_case c
     WHERE {_OPEN} AND c.invoice_id = ANY(h.invoice_ids) GROUP BY c.currency) o
 WHERE h.tenant = $1 AND h.outcome IN ('broken', 'partly_kept')
-  AND h.released_at > $3 - interval '{BROKEN_DAYS} days'
+  AND h.released_at > $3::timestamptz - interval '{BROKEN_DAYS} days'
   AND NOT EXISTS (SELECT 1 FROM hold n
       WHERE n.tenant = h.tenant AND n.debtor_id = h.debtor_id AND n.released_at IS NULL
       AND n.kind IN ('promise', 'plan') AND n.placed_at >= h.released_at)
@@ -136,11 +136,11 @@ SELECT 'silent_overdue', c.invoice_id, c.debtor_id, {_ONE},
     c.next_level_no, c.next_level, NULL, NULL::uuid, NULL, NULL::date
 FROM dunning_case c JOIN account a ON a.tenant = c.tenant AND a.debtor_id = c.debtor_id
 WHERE {_OPEN} AND c.state IN ({_WORK_STATES}) AND c.state <> 'awaiting_approval'
-  AND c.due_on <= $2 - $4::int
+  AND c.due_on <= $2::date - $4::int
   AND (c.state <> 'blocked' OR c.state_reason IN ({_UNWILLING}))
   AND (c.state <> 'held' OR c.state_reason NOT IN ('stale_feed', 'unmatched_receipt'))
   AND NOT EXISTS (SELECT 1 FROM case_level l WHERE l.tenant = c.tenant
-      AND l.invoice_id = c.invoice_id AND l.decided_on > $2 - $4::int AND l.outcome <> 'lapsed')
+      AND l.invoice_id = c.invoice_id AND l.decided_on > $2::date - $4::int AND l.outcome <> 'lapsed')
 """
 _UNDECIDABLE = f"""
 SELECT 'silent_overdue', c.invoice_id, c.debtor_id, {_ONE}, 'undecidable', c.next_level_no,
@@ -181,12 +181,14 @@ SELECT r.* FROM (
         CASE WHEN w.weight IS NOT NULL THEN 0 WHEN i.currency = $10 THEN 1 ELSE 2 END AS shelf,
         CASE WHEN w.weight IS NOT NULL THEN '' ELSE i.currency END COLLATE "C" AS shelf_currency,
         i.amount_minor::numeric * f.factor * coalesce(w.weight, 1)
-            * ({MONTH_DAYS} + least(greatest($2 - i.aged_from, 0), {DAYS_MAX})) AS value
+            * ({MONTH_DAYS} + least(greatest($2::date - i.aged_from, 0), {DAYS_MAX})) AS value,
+        $2::date AS ranked_on
     FROM ({{sources}}) AS i ({_COLUMNS})
     JOIN unnest($6::text[], $7::int[]) AS f (kind, factor) USING (kind)
     LEFT JOIN unnest($8::text[], $9::numeric[]) AS w (currency, weight) USING (currency)
     LEFT JOIN work_mark m ON m.tenant = $1 AND m.kind = i.kind AND m.target = i.target
-    WHERE (m.done_at IS NULL OR i.renewed_at > m.done_at)
+    WHERE $3::timestamptz IS NOT NULL AND $4::int IS NOT NULL  -- which not every source reads
+      AND (m.done_at IS NULL OR i.renewed_at > m.done_at)
       AND ($13 OR m.snoozed_until IS NULL OR m.snoozed_until <= $2)
       AND ($11::text IS NULL OR coalesce(m.assignee, i.owner, '') = $11)
       AND ($12::text IS NULL OR i.currency = $12)
@@ -227,7 +229,8 @@ class SqlWork:
 
     async def clock(self, tenant: str) -> WorkClock:
         """What time it is for the tenant, and its base currency."""
-        return WorkClock(**await self._sql.fetchrow(_CLOCK, tenant))
+        (row,) = await self._sql.fetch(_CLOCK, tenant)
+        return WorkClock(**row)
 
     async def rules(self, tenant: str) -> WorkRules:
         """What the tenant says about its list, or the defaults."""
@@ -389,4 +392,5 @@ def _item(
         shelf=row["shelf"],
         shelf_currency=row["shelf_currency"],
         value=row["value"],
+        ranked_on=row["ranked_on"],
     )

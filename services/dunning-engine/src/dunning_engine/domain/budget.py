@@ -13,7 +13,7 @@ from datetime import date
 from dunning_engine.domain.judgement import Situation
 from dunning_engine.domain.notice import NoticeItem, group_items
 from dunning_engine.domain.outcome import Ruling
-from dunning_engine.domain.policy import ContactBudget, Policy
+from dunning_engine.domain.policy import ContactBudget, Level, Policy
 from dunning_engine.domain.schedule import add_days
 from dunning_engine.domain.verdict import step
 
@@ -43,8 +43,12 @@ def _policy(item: NoticeItem, situation: Situation) -> Policy:
     return situation.policies[item.policy_id, item.policy_version]
 
 
+def _level(item: NoticeItem, situation: Situation) -> Level | None:
+    return _policy(item, situation).level(item.level_no)
+
+
 def _goes_anyway(item: NoticeItem, situation: Situation) -> bool:
-    level = _policy(item, situation).level(item.level_no)
+    level = _level(item, situation)
     return bool(level and level.beyond_budget)
 
 
@@ -68,6 +72,9 @@ def _put_off(ruling: Ruling, put_off: dict[str, date], situation: Situation) -> 
     if free_on is None or ruling.item is None:
         return ruling
     agenda = situation.agendas[ruling.item.policy_id, ruling.item.policy_version]
+    level = _level(ruling.item, situation)
+    if level and level.is_pre_due:  # the next level takes over when this one lapses
+        free_on = min(free_on, add_days(ruling.item.due_on, 1))
     at = agenda.first_moment(free_on, situation.now)
     facts = step("contact_budget", contacts=len(situation.account.contacted_on), day=free_on)
     verdict = replace(

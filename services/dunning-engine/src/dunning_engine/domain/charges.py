@@ -75,6 +75,8 @@ def assess(
     """
     if not level.charges and level.fee is None:
         return _NOTHING
+    if today < case.due_on:  # counted from another day than the due date, it may come before that
+        return Assessment(charges=(), steps=(step("no_charges", reason="not_due_yet"),))
     country, found = policy.country, list[tuple[ChargePlan | None, Step]]()
     if country and "interest" in level.charges:
         starts_on = interest_starts_on(account, case, policy, country)
@@ -99,7 +101,9 @@ def interest_starts_on(account: Account, case: Case, policy: Policy, country: st
         return starts_on
     for done in case.served:
         level = policy.level(done.level_no)
-        if done.outcome == "served" and level and level.template == "formal_notice":
+        # A reminder that only counts as the formal notice, after a migration, is none.
+        was_sent = done.outcome == "served" and level and level.code == done.code
+        if was_sent and level and level.template == "formal_notice":
             return max(starts_on, add_days(done.on, 1))
     return None
 

@@ -36,8 +36,12 @@ class Standing:
 
 
 def standing_of(cases: Sequence[Case], today: date) -> Standing:
-    """The debtor's standing on a day, over all its open invoices that are past due."""
-    overdue = [case for case in cases if case.settled is None and case.due_on < today]
+    """The debtor's standing on a day, over all its open invoices past due that are still ours."""
+    overdue = [
+        case
+        for case in cases
+        if case.settled is None and case.closed != "handed_over" and case.due_on < today
+    ]
     totals: dict[str, int] = {}
     for case in overdue:
         totals[case.currency] = totals.get(case.currency, 0) + case.open_minor

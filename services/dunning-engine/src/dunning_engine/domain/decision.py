@@ -80,8 +80,7 @@ def decide(
         },
         rates=rates,
     )
-    rulings = [judge(case, situation) for case in cases]
-    rulings = keep_to_budget(rulings, situation)
+    rulings = keep_to_budget(_rulings(cases, situation), situation)
     items = [ruling.item for ruling in rulings if ruling.item]
     wakes = [ruling.verdict.at for ruling in rulings if ruling.verdict.at]
     wakes += [hold.until for hold in holds if hold.until]
@@ -111,6 +110,22 @@ def _instant(account: Account, now: datetime, calendar: Calendar) -> tuple[datet
     if today.year not in calendar.years:
         raise CalendarYearMissingError(f"the calendar was not loaded for {today.year}")
     return now.astimezone(UTC), today
+
+
+def _rulings(cases: Sequence[Case], situation: Situation) -> list[Ruling]:
+    """Each case judged; what is handed over now counts no more for what is said of the others."""
+    found: dict[str, Ruling] = {}
+    while True:
+        for case in cases:
+            if case.invoice_id not in found:
+                found[case.invoice_id] = judge(case, situation)
+        gone = {invoice_id for invoice_id, ruling in found.items() if ruling.hand_over}
+        rest = [case for case in cases if case.invoice_id not in gone]
+        standing = standing_of(rest, situation.today)
+        if standing == situation.standing:
+            return [found[case.invoice_id] for case in cases]
+        situation = replace(situation, standing=standing)
+        found = {invoice_id: found[invoice_id] for invoice_id in gone}
 
 
 def _holds(
@@ -191,7 +206,7 @@ def _decision_id(
 ) -> UUID:
     """Name-based: the same decision from the same facts has the same id, asked twice or not."""
     parts = [
-        f"{case.invoice_id} {case.version} {case.tries} {ruling.verdict.state}"
+        f"{case.invoice_id} {case.version} {case.tries} {case.level_no} {ruling.verdict.state}"
         for case, ruling in zip(cases, rulings, strict=True)
         if ruling.has_effects
     ]

@@ -364,6 +364,7 @@ SENTENCES: Mapping[str, Callable[[Facts, str, str], str | None]] = {
         "rate files."
     ),
     "interest": _interest,
+    "no_charges": lambda *_: "Nothing is charged: the invoice is not due yet.",
     "no_interest": lambda facts, *_: f"No interest: {NOT_CHARGED[str(facts['reason'])]}.",
     "compensation": _compensation,
     "no_compensation": lambda facts, *_: (

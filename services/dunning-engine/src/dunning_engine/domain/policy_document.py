@@ -213,7 +213,11 @@ class _PolicyReader(DocumentReader):
                 f"{level.threshold_days} must be more than {previous.threshold_days}, "
                 f"the threshold of {previous.code!r} before it",
             )
-        elif not previous.is_pre_due and level.gap_days < 1 and level.anchor != "previous_level":
+            return
+        spacing_days = level.gap_days
+        if level.anchor == "previous_level":
+            spacing_days = max(spacing_days, level.threshold_days)
+        if not previous.is_pre_due and spacing_days < 1:
             self.conflict(
                 ("levels", index, "gap_days"),
                 f"must be at least 1: {previous.code!r} and {level.code!r} would go out on one day",

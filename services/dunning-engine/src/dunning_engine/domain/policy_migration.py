@@ -22,11 +22,12 @@ NO_RUNG = 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoneLevel:
-    """A level that is done: its own code, and its place on the ladder that the case leaves."""
+    """A level that is done: its own code, its day, its place on the ladder that the case leaves."""
 
     rung: int
     code: str
     outcome: LevelOutcome
+    on: date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,30 @@ def rungs_by_code(
     """
     places = {level.code: level.level_no for level in new.levels}
     return tuple(_rung(item, places, old, new, dates) for item in done)
+
+
+def not_before(
+    done: Sequence[DoneLevel], rungs: Sequence[int], old: Policy, new: Policy
+) -> date | None:
+    """The day before which nothing may go out by the new ladder, so that the spacing is kept.
+
+    The place of the last served level may be one before the due date now, which sets no spacing;
+    then the debtor would hear of the invoice twice at once. Nothing served: None.
+
+    Args:
+        done: What is done, in the order of time.
+        rungs: Their places on the new ladder.
+        old: The version that the case leaves.
+        new: The version that it goes to.
+    """
+    last = next((item for item in reversed(done) if item.outcome == "served"), None)
+    if last is None:
+        return None
+    left = old.level(last.rung)
+    following = next(iter(new.levels_after(max(rungs, default=NO_RUNG))), None)
+    if (left and left.is_pre_due) or following is None or following.is_pre_due:
+        return add_days(last.on, 1)
+    return add_days(last.on, max(1, following.gap_days))
 
 
 def rung_of_approval(level_no: int | None, old: Policy, new: Policy) -> int | None:

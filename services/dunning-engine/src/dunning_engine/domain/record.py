@@ -28,6 +28,12 @@ from dunning_engine.domain.schedule import Calendar, local_date
 from dunning_engine.domain.verdict import Step, Verdict
 
 FORMAT = 1
+# Canonical as well: the members in their order, each of them canonical already.
+_INPUTS = (
+    b'{"account":%b,"calendar_years":%b,"cases":%b,"holidays":%b,"now":%b,"policies":[%b],'
+    b'"rates":%b}'
+)
+_RECORD = b'{"format":%d,"inputs":%b,"inputs_sha256":"%b","outcome":%b}'
 _RATE_STEPS = frozenset({"interest", "no_interest", "compensation", "no_compensation"})
 
 
@@ -47,18 +53,17 @@ def make_record(
     today = local_date(decision.decided_at, account.zone)
     pinned = {case.policy_key for case in cases}
     used = tuple(policies[key] for key in sorted(pinned & policies.keys()))
-    inputs = {
-        "account": canonical_json(account),
-        "calendar_years": canonical_json(calendar.years),
-        "cases": canonical_json(sorted(cases, key=lambda case: case.invoice_id)),
-        "holidays": _holidays_from(calendar, _first_day(cases, used, today)),
-        "now": canonical_json(decision.decided_at),
-        "policies": b"[" + b",".join(map(_policy_json, used)) + b"]",
-        "rates": canonical_json(
-            _rates_used(cases, used, rates, today) if _looked_at_rates(decision) else {}
-        ),
-    }
-    return _bytes(_join(inputs), decision)
+    rates_used = _rates_used(cases, used, rates, today) if _looked_at_rates(decision) else {}
+    inputs = _INPUTS % (
+        canonical_json(account),
+        _years(calendar.years),
+        canonical_json(sorted(cases, key=lambda case: case.invoice_id)),
+        _holidays_from(calendar, _first_day(used, today)),
+        canonical_json(decision.decided_at),
+        b",".join(map(_policy_json, used)),
+        canonical_json(rates_used),
+    )
+    return _bytes(inputs, decision)
 
 
 def recompute(record: bytes) -> bytes:
@@ -109,23 +114,13 @@ def recorded_verdict(record: bytes, invoice_id: str) -> Verdict | None:
 
 
 def _bytes(inputs: bytes, decision: Decision) -> bytes:
-    return _join(
-        {
-            "format": canonical_json(FORMAT),
-            "inputs": inputs,
-            "inputs_sha256": canonical_json(hashlib.sha256(inputs).hexdigest()),
-            "outcome": canonical_json(decision),
-        }
-    )
+    digest = hashlib.sha256(inputs).hexdigest().encode()
+    return _RECORD % (FORMAT, inputs, digest, canonical_json(decision))
 
 
-def _join(members: Mapping[str, bytes]) -> bytes:
-    """The canonical object of members that are canonical already."""
-    return (
-        b"{"
-        + b",".join(b'"%s":%s' % (key.encode(), members[key]) for key in sorted(members))
-        + b"}"
-    )
+@lru_cache(maxsize=1024)
+def _years(years: frozenset[int]) -> bytes:
+    return canonical_json(years)
 
 
 @lru_cache(maxsize=1024)
@@ -139,12 +134,15 @@ def _policy_json(policy: Policy) -> bytes:
     )
 
 
-def _first_day(cases: Sequence[Case], policies: Sequence[Policy], today: date) -> date:
-    """A decision looks at today and later days, and at earlier ones where business days count."""
+def _first_day(policies: Sequence[Policy], today: date) -> date:
+    """A decision looks at today and later days, and at earlier ones where business days count.
+
+    How far back depends on the due date, on what was served and on the thresholds: all are kept.
+    """
     counts = any(
         level.counting == "business_days" for policy in policies for level in policy.levels
     )
-    return min((case.issued_on for case in cases), default=today) if counts else today
+    return date.min if counts else today
 
 
 @lru_cache(maxsize=1024)
@@ -170,7 +168,8 @@ def _inputs(record: bytes) -> dict[str, Any]:
 def _looked_at_rates(decision: Decision) -> bool:
     """Did the decision look into the rates at all, even to find that nothing is owed?"""
     return any(
-        verdict.reason == "missing_rate" or _RATE_STEPS & {taken.code for taken in verdict.trace}
+        verdict.reason == "missing_rate"
+        or not _RATE_STEPS.isdisjoint([taken.code for taken in verdict.trace])
         for verdict in decision.verdicts
     )
 

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import islice, zip_longest
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from dunning_common.money import to_decimal_string
+from dunning_engine.domain.case import PolicyKey
 from dunning_engine.domain.notice import NoticePlan
+from dunning_engine.domain.policy import Policy
 from dunning_engine.domain.simulation import Happening, Run
 from dunning_engine.domain.simulation_report import rung_of
 from dunning_engine.domain.simulation_tally import Cell, Measure, Tally
+from dunning_engine.domain.story import NO_POLICY
 from dunning_engine.domain.verdict import Verdict
 
 DifferenceCode = Literal[
     "earlier", "later", "other_level", "other_outcome", "other_channels", "other_charges",
     "only_under_a", "only_under_b",
 ]  # fmt: skip
+_OTHER: Mapping[str, DifferenceCode] = {
+    "channels": "other_channels",
+    "charges": "other_charges",
+}
 ContactCode = Literal["only_under_a", "only_under_b"]
 COMPARED: tuple[Measure, ...] = (
     "contacts", "notices", "messages", "failed_messages", "reminded", "asked_minor",
@@ -105,15 +112,17 @@ class ContactChange:
         return (self.debtor_id,)
 
 
-def invoice_differences(a: Run, b: Run) -> list[InvoiceDifference]:
-    """The invoices of one debtor about which the two runs do not do the same."""
+def invoice_differences(
+    a: Run, b: Run, policies: Mapping[PolicyKey, Policy]
+) -> list[InvoiceDifference]:
+    """The invoices of one debtor about which the two runs, under `policies`, differ."""
     steps_a, steps_b = _steps(a), _steps(b)
     found = []
     for invoice_id in sorted(steps_a.keys() | steps_b.keys()):
         pairs = zip_longest(steps_a.get(invoice_id, ()), steps_b.get(invoice_id, ()))
         pair = next(((one, other) for one, other in pairs if one != other), None)
         if pair:
-            found.append(_difference(a, b, invoice_id, *pair))
+            found.append(_Sides(a, b, policies, invoice_id).difference(*pair))
     return found
 
 
@@ -172,76 +181,84 @@ def _level(verdict: Verdict | None) -> str | None:
     return verdict.level if verdict else None
 
 
-def _difference(
-    a: Run, b: Run, invoice_id: str, one: Happening | None, other: Happening | None
-) -> InvoiceDifference:
-    code, why = _told(a, b, invoice_id, one, other)
-    return InvoiceDifference(
-        debtor_id=a.account.debtor_id,
-        invoice_id=invoice_id,
-        code=code,
-        a=_words(one),
-        b=_words(other),
-        why=why,
-    )
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """Both runs, with an eye on one invoice."""
 
+    a: Run
+    b: Run
+    policies: Mapping[PolicyKey, Policy]
+    invoice_id: str
 
-def _told(
-    a: Run, b: Run, invoice_id: str, one: Happening | None, other: Happening | None
-) -> tuple[DifferenceCode, str]:
-    if one is None or other is None:
-        code: DifferenceCode = "only_under_a" if other is None else "only_under_b"
-        there = one or other
-        silent, name = (b, "B") if other is None else (a, "A")
-        return code, f"under {name}: {_why_not(silent, invoice_id, there.level if there else '')}"
-    if one.level != other.level:
-        return "other_level", _other_level(a, b, invoice_id, one, other)
-    if one.kind != other.kind or one.reason != other.reason:
-        return "other_outcome", f"A: {one.reason or one.kind}, B: {other.reason or other.kind}"
-    if one.on != other.on:
-        later, name = (b, "B") if one.on < other.on else (a, "A")
-        code = "later" if one.on < other.on else "earlier"
-        return code, _obstacle(later, invoice_id, one.level, f"under {name} in its way: ") or (
-            "thresholds, spacing or permitted days differ"
+    def difference(self, one: Happening | None, other: Happening | None) -> InvoiceDifference:
+        """What the first differing pair of happenings means."""
+        code, why = self._told(one, other)
+        return InvoiceDifference(
+            debtor_id=self.a.account.debtor_id,
+            invoice_id=self.invoice_id,
+            code=code,
+            a=_words(one),
+            b=_words(other),
+            why=why,
         )
-    if one.channels != other.channels:
-        return "other_channels", "the channels of the level differ"
-    return "other_charges", "what the level charges differs"
 
+    def _told(self, one: Happening | None, other: Happening | None) -> tuple[DifferenceCode, str]:
+        if one is None:
+            return "only_under_b", f"under A: {self._why_not(self.a, other.level if other else '')}"
+        if other is None:
+            return "only_under_a", f"under B: {self._why_not(self.b, one.level)}"
+        if one.level != other.level:
+            return "other_level", self._other_level(one, other)
+        if one.kind != other.kind or one.reason != other.reason:
+            return "other_outcome", f"A: {one.reason or one.kind}, B: {other.reason or other.kind}"
+        if one.on != other.on:
+            return self._other_day(one, other)
+        what = "channels" if one.channels != other.channels else "charges"
+        return _OTHER[what], f"the {what} of the level differ"
 
-def _other_level(a: Run, b: Run, invoice_id: str, one: Happening, other: Happening) -> str:
-    first, name, run = (one, "B", b) if one.on <= other.on else (other, "A", a)
-    known = {step.level for step in run.happenings if step.invoice_id == invoice_id}
-    if first.level not in known:
-        return f"under {name}: {_why_not(run, invoice_id, first.level)}"
-    return "the levels come in another order"
+    def _other_day(self, one: Happening, other: Happening) -> tuple[DifferenceCode, str]:
+        is_later = one.on < other.on
+        run, name = (self.b, "B") if is_later else (self.a, "A")
+        told = self._obstacle(run, one.level)
+        why = f"under {name} in its way: {told}" if told else "thresholds, spacing or days differ"
+        return "later" if is_later else "earlier", why
 
+    def _other_level(self, one: Happening, other: Happening) -> str:
+        first, name, run = (one, "B", self.b) if one.on <= other.on else (other, "A", self.a)
+        known = {step.level for step in run.happenings if step.invoice_id == self.invoice_id}
+        if first.level not in known:
+            return f"under {name}: {self._why_not(run, first.level)}"
+        return "the levels come in another order"
 
-def _why_not(run: Run, invoice_id: str, level: str) -> str:
-    """Why nothing was done about a level: what stood in its way, or where the ladder stands."""
-    if told := _obstacle(run, invoice_id, level, ""):
-        return told
-    verdict = run.last.get(invoice_id)
-    if verdict is None:
-        return "the invoice is never looked at"
-    if verdict.state == "closed":
-        return f"closed before it was due ({verdict.reason})"
-    if verdict.state == "exhausted":
-        return "the ladder has no such level"
-    if verdict.at is not None:
-        return f"{verdict.level} comes next, on {verdict.at.date().isoformat()}"
-    return f"{verdict.state} ({verdict.reason})" if verdict.reason else verdict.state
+    def _why_not(self, run: Run, level: str) -> str:
+        """Why nothing was done about a level: what stood in its way, or where the ladder stands."""
+        if told := self._obstacle(run, level):
+            return told
+        policy = self._policy(run)
+        if policy and all(rung.code != level for rung in policy.levels):
+            return "the ladder has no such level"
+        verdict = run.last.get(self.invoice_id)
+        if verdict is None:
+            return "the invoice is never looked at"
+        if verdict.state == "closed":
+            return f"closed before it was due ({verdict.reason})"
+        if verdict.at is not None:
+            return f"{verdict.level} comes next, on {verdict.at.date().isoformat()}"
+        return f"{verdict.state} ({verdict.reason})" if verdict.reason else verdict.state
 
+    def _policy(self, run: Run) -> Policy | None:
+        keys = (case.policy_key for case in run.cases if case.invoice_id == self.invoice_id)
+        return self.policies.get(next(keys, NO_POLICY))
 
-def _obstacle(run: Run, invoice_id: str, level: str, before: str) -> str | None:
-    reasons = [
-        happening.reason.replace(":", ", ").removesuffix(", ")
-        for happening in run.happenings
-        if happening.kind == "obstacle"
-        and happening.invoice_id == invoice_id
-        and happening.level == level
-    ]
-    return before + "; ".join(sorted(set(reasons))) if reasons else None
+    def _obstacle(self, run: Run, level: str) -> str | None:
+        reasons = {
+            happening.reason.replace(":", ", ").removesuffix(", ")
+            for happening in run.happenings
+            if happening.kind == "obstacle"
+            and happening.invoice_id == self.invoice_id
+            and happening.level == level
+        }
+        return "; ".join(sorted(reasons)) or None
 
 
 def _words(happening: Happening | None) -> str | None:

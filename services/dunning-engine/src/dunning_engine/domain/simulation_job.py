@@ -12,6 +12,8 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 from dunning_engine.domain.account import Account
+from dunning_engine.domain.case import PolicyKey
+from dunning_engine.domain.policy import Policy
 from dunning_engine.domain.rates import RateBook
 from dunning_engine.domain.schedule import Calendar, local_midnight
 from dunning_engine.domain.simulation import USUAL, Assumptions, Run, simulate
@@ -153,15 +155,15 @@ def play(
             part.troubles.add([Trouble(debtor_id=name, invoices=story.invoices, reason=reason)])
             continue
         part.a.update(tally_of(a))
-        if b:
+        if b and job.b:
             part.b.update(tally_of(b))
-            _compare(part, a, b)
+            _compare(part, a, b, {**job.a.policies, **job.b.policies})
     return part
 
 
-def _compare(part: Part, a: Run, b: Run) -> None:
+def _compare(part: Part, a: Run, b: Run, policies: Mapping[PolicyKey, Policy]) -> None:
     contacts = contact_changes(a, b)
-    part.invoices.add(invoice_differences(a, b))
+    part.invoices.add(invoice_differences(a, b, policies))
     part.levels.add(level_changes(a, b))
     part.contacts.add(contacts)
     part.contact_counts.update(change.code for change in contacts)

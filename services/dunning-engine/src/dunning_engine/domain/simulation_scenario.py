@@ -10,6 +10,7 @@ from dunning_engine.domain.policy import Policy
 from dunning_engine.domain.policy_migration import (
     Dates,
     DoneLevel,
+    not_before,
     rung_of_approval,
     rungs_by_code,
 )
@@ -56,15 +57,13 @@ def moved_on(case: Case, old: Policy, new: Policy) -> Case:
     """The case with what is done placed on the ladder of another policy."""
     if not case.served and case.approval is None:
         return case
-    rungs = rungs_by_code(
-        [
-            DoneLevel(rung=done.level_no, code=done.code, outcome=done.outcome)
-            for done in case.served
-        ],
-        old,
-        new,
-        Dates(issued_on=case.issued_on, due_on=case.due_on),
-    )
+    done_levels = [
+        DoneLevel(rung=done.level_no, code=done.code, outcome=done.outcome, on=done.on)
+        for done in case.served
+    ]
+    dates = Dates(issued_on=case.issued_on, due_on=case.due_on)
+    rungs = rungs_by_code(done_levels, old, new, dates)
+    quiet = [day for day in (case.not_before, not_before(done_levels, rungs, old, new)) if day]
     said = case.approval
     rung = rung_of_approval(said.level_no if said else None, old, new)
     return replace(
@@ -73,4 +72,5 @@ def moved_on(case: Case, old: Policy, new: Policy) -> Case:
             replace(done, level_no=rung) for done, rung in zip(case.served, rungs, strict=True)
         ),
         approval=Approval(level_no=rung, approved=said.approved) if said and rung else None,
+        not_before=max(quiet, default=None),
     )

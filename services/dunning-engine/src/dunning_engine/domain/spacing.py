@@ -74,10 +74,20 @@ def _anchor(case: Case, level: Level) -> date:
 def _last_post_due(case: Case, policy: Policy) -> Served | None:
     """The last level served after the due date: only such a level sets a spacing."""
     for done in reversed(case.served):
-        level = policy.level(done.level_no)
-        if done.outcome == "served" and not (level and level.is_pre_due):
+        if done.outcome == "served" and not _was_pre_due(done, case, policy):
             return done
     return None
+
+
+def _was_pre_due(done: Served, case: Case, policy: Policy) -> bool:
+    """Did it come before the due date? After a migration it may stand for a level of another kind.
+
+    Then its own day says so: what went out after the due date keeps its spacing.
+    """
+    level = policy.level(done.level_no)
+    if level and level.code == done.code:
+        return level.is_pre_due
+    return done.on <= case.due_on
 
 
 def last_payment_on(case: Case) -> date | None:

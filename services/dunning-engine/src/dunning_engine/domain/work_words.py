@@ -1,4 +1,4 @@
-"""Causes of work items in plain English, and what to do next. Words only; nothing is decided here."""
+"""Causes of work items in plain English, and what to do next. Words only, no decisions."""
 
 from __future__ import annotations
 

@@ -34,6 +34,8 @@ from dunning_engine.records import AccountKey
 from dunning_engine.settings import Settings
 
 CLOCK_TAKEN_S = 0.05
+SETTLED_S = 0.05
+"""What a sweep comes later than the accounts that it is to find."""
 
 log = structlog.get_logger()
 
@@ -79,12 +81,16 @@ class Sweeper:
         self._metrics = metrics
 
     async def run(self) -> None:
-        """Sweep until cancelled: at once when called, else every few seconds."""
+        """Sweep until cancelled: at once when called, once more when all has settled, else idly."""
+        idle_s = self._settings.sweep_idle_s
+        settle_s = self._settings.settle_s
+        settled_s = min(idle_s, settle_s + SETTLED_S) if settle_s else idle_s
+        was_called = False
         with self._signals.subscribe(PRODUCTION) as called:
             while True:
                 called.clear()
                 await surviving("sweep", self._sweep_all)
-                await wait_for(called, self._settings.sweep_idle_s)
+                was_called = await wait_for(called, settled_s if was_called else idle_s)
 
     async def sweep_once(self, limit: int | None = None) -> int:
         """One batch in one transaction. Returns the number of accounts."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from fastapi import Depends, Path, Query, Request
 
 from dunning_common.auth import Principal, require, tenant_of
 from dunning_common.problems import FieldError, ProblemError
+from dunning_engine.acting import SUBJECT
 
 LIMIT_MAX = 1000
 
@@ -29,11 +30,15 @@ class Caller:
     subject: str
 
 
-def caller(scope: str) -> Callable[..., Caller]:
+def caller(scope: str) -> Callable[..., Awaitable[Caller]]:
     """FastAPI dependency: the caller has the scope and acts for the tenant of the request."""
 
-    def dependency(request: Request, principal: Principal = Depends(require(scope))) -> Caller:
+    # Async, so that it runs in the task of the request and the audit finds the subject there.
+    async def dependency(
+        request: Request, principal: Principal = Depends(require(scope))
+    ) -> Caller:
         tenant = tenant_of(principal, request.headers.get("x-tenant"))
+        SUBJECT.set(principal.subject)
         return Caller(tenant, principal.subject)
 
     return dependency

@@ -14,10 +14,9 @@ from typing import Literal, Protocol
 from dunning_engine.domain.case import PolicyKey
 from dunning_engine.domain.charges import ChargePlan, assess
 from dunning_engine.domain.judgement import with_disputes
-from dunning_engine.domain.notice import compose_item
 from dunning_engine.domain.policy import Level, Policy
 from dunning_engine.domain.rates import MissingRateError, RateBook
-from dunning_engine.domain.schedule import local_date
+from dunning_engine.domain.schedule import add_days, local_date
 from dunning_engine.records import AccountAt, Dossier, StoredCase
 from dunning_engine.work_records import LevelAsk, WaitingCase
 
@@ -197,25 +196,19 @@ def would_send(
     holds = tuple(hold for hold in account.holds if hold.is_active(dossier.now))
     case = with_disputes(stored.case, holds)
     today = local_date(dossier.now, account.zone)
-    channels = level.channels_after(case.failures)
+    charges: tuple[ChargePlan, ...] = ()
+    missing_rate = None
     try:
-        assessed = assess(account, case, policy, level, today, rates)
+        charges = assess(account, case, policy, level, today, rates).charges
     except MissingRateError as gap:
-        return WouldSend(
-            level=level,
-            channels=channels,
-            asks_minor=case.due_minor,
-            disputed_minor=case.disputed_minor,
-            charges=(),
-            pay_by=None,
-            missing_rate=f"{gap.series} of {gap.half_year}",
-        )
-    item = compose_item(case, level, today, assessed)
+        missing_rate = f"{gap.series} of {gap.half_year}"
+    days = level.pay_within_days
     return WouldSend(
         level=level,
-        channels=channels,
+        channels=level.channels_after(case.failures),
         asks_minor=case.due_minor,
         disputed_minor=case.disputed_minor,
-        charges=item.charges,
-        pay_by=item.pay_by,
+        charges=charges,
+        pay_by=None if days is None else add_days(today, days),
+        missing_rate=missing_rate,
     )

@@ -20,6 +20,7 @@ from dunning_engine.domain.policy import Policy
 from dunning_engine.domain.policy_migration import (
     Dates,
     DoneLevel,
+    not_before,
     rung_of_approval,
     rungs_by_code,
 )
@@ -150,12 +151,15 @@ def _belongs(case: OpenCase, row: MigrationRow) -> bool:
 def _moved(case: OpenCase, row: MigrationRow, policies: TenantPolicies) -> MigratedCase:
     old, new = policies[row.tenant, case.policy], policies[row.tenant, row.target]
     done = [
-        DoneLevel(rung=level.rung, code=level.code, outcome=level.outcome) for level in case.levels
+        DoneLevel(rung=level.rung, code=level.code, outcome=level.outcome, on=level.on)
+        for level in case.levels
     ]
     dates = Dates(issued_on=case.issued_on, due_on=case.due_on)
+    rungs = rungs_by_code(done, old, new, dates)
     return MigratedCase(
         case=case,
-        rungs=rungs_by_code(done, old, new, dates),
+        rungs=rungs,
+        not_before=not_before(done, rungs, old, new),
         approval_level_no=rung_of_approval(case.approval_level_no, old, new),
     )
 

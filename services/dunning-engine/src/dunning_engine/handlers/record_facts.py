@@ -7,6 +7,7 @@ decides from present facts. Duplicates and another order of events end in the sa
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from itertools import pairwise
@@ -20,6 +21,7 @@ from dunning_common.events.receivables import (
     DebtorTermsChangedV1,
     InvoiceAmendedV1,
     InvoiceEvent,
+    InvoiceIssuedV1,
     InvoiceState,
     PaymentReversedV1,
     UnallocatedCashChangedV1,
@@ -60,8 +62,11 @@ class FactStore(Protocol):
         """Write invoices; a row of a later version stays as it is."""
         ...
 
-    async def wake(self, keys: Sequence[AccountKey]) -> None:
-        """Have the accounts decided at the next opportunity, each on its tenant's clock."""
+    async def wake(self, keys: Sequence[AccountKey], *, settling: AbstractSet[AccountKey]) -> None:
+        """Have the accounts decided at the next opportunity, each on its tenant's clock.
+
+        Those that are `settling` may wait a moment for more of the same.
+        """
         ...
 
 
@@ -91,7 +96,10 @@ class NewsStore(Protocol):
 
 @dataclass(slots=True)
 class Batch:
-    """Consumed events, sorted by what they are about; the last one of a kind wins."""
+    """Consumed events, sorted by what they are about; the last one of a kind wins.
+
+    `urgent` accounts were touched by more than their debtor's terms and new invoices.
+    """
 
     tenants: dict[str, TenantRegisteredV1] = field(default_factory=dict)
     terms: dict[AccountKey, DebtorTermsChangedV1] = field(default_factory=dict)
@@ -101,6 +109,7 @@ class Batch:
     news: list[News] = field(default_factory=list)
     contacts: set[AccountKey] = field(default_factory=set)
     touched: set[AccountKey] = field(default_factory=set)
+    urgent: set[AccountKey] = field(default_factory=set)
 
 
 async def record_facts(facts: FactStore, notices: NewsStore, events: Sequence[Consumed]) -> None:
@@ -121,7 +130,8 @@ async def record_facts(facts: FactStore, notices: NewsStore, events: Sequence[Co
     if batch.contacts:
         await notices.forget_failures(sorted(batch.contacts))
     folded = await _record_news(notices, batch.news)
-    await facts.wake(sorted(batch.touched | moved))
+    woken = batch.touched | moved
+    await facts.wake(sorted(woken), settling=woken - batch.urgent - moved)
     if folded:
         await notices.emit(folded.events)
 
@@ -141,14 +151,20 @@ def sort_out(events: Iterable[Consumed]) -> Batch:
             key = AccountKey(tenant, payload.debtor_id)
             batch.cash[key, payload.currency] = payload.unallocated_minor
             batch.touched.add(key)
+            batch.urgent.add(key)
         elif isinstance(payload, InvoiceEvent):
+            key = AccountKey(tenant, payload.invoice.debtor_id)
             batch.invoices.append((tenant, payload))
-            batch.touched.add(AccountKey(tenant, payload.invoice.debtor_id))
+            batch.touched.add(key)
+            if not isinstance(payload, InvoiceIssuedV1):
+                batch.urgent.add(key)
             if isinstance(payload, ChargePostedV1):
                 batch.charges.append((tenant, payload.charge_id))
         elif isinstance(payload, NotificationsEvent):
+            key = AccountKey(tenant, payload.debtor_id)
             batch.news.append(News(envelope=event.envelope, payload=payload))
-            batch.touched.add(AccountKey(tenant, payload.debtor_id))
+            batch.touched.add(key)
+            batch.urgent.add(key)
         elif isinstance(payload, ContactsChangedV1):
             batch.contacts.add(AccountKey(tenant, payload.debtor_id))
             batch.touched.add(AccountKey(tenant, payload.debtor_id))

@@ -31,7 +31,9 @@ class Bench:
     def __init__(self, db: Database, *, settings: Settings | None = None) -> None:
         self.db = db
         self.settings = settings or quiet_settings()
-        self.rooms = StoreRoom(db, patience_s=self.settings.ledger_patience_s)
+        self.rooms = StoreRoom(
+            db, patience_s=self.settings.ledger_patience_s, settle_s=self.settings.settle_s
+        )
         self.law = PublicLaw()
         self.signals = Signals(db)
         self.pending: list[Envelope] = []
@@ -160,6 +162,7 @@ def quiet_settings(**changes: Any) -> Settings:
         "notifier_url": "http://notifier.test",
         "kpi_url": "http://kpi.test",
         "ledger_patience_s": 0.0,
+        "settle_s": 0.0,
         "clock_silence_s": 0.2,
     }
     return Settings(**(fields | changes))

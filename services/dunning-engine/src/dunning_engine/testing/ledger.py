@@ -75,6 +75,7 @@ class Ledger:
         issued_on: date,
         due_on: date,
         amount_minor: int = 100_00,
+        currency: str = "EUR",
         **more: Any,
     ) -> Envelope:
         """A new invoice."""
@@ -84,7 +85,7 @@ class Ledger:
             number=f"N-{invoice_id}",
             issued_on=issued_on,
             due_on=due_on,
-            currency="EUR",
+            currency=currency,
             amount_minor=amount_minor,
             open_minor=amount_minor,
             status="open",
@@ -149,6 +150,19 @@ class Ledger:
             amount_minor=1,
         )
         return self._about(event, state.debtor_id, invoice_id)
+
+    def waived(self, invoice_id: str = "i1", *, on: date) -> Envelope:
+        """The ledger gave up all that was charged."""
+        before = self.invoices[invoice_id]
+        event = ledger.ChargeWaivedV1(
+            invoice=self._moved(invoice_id, charges_open_minor=0),
+            effective_on=on,
+            charge_id="c",
+            kind="fee",
+            amount_minor=before.charges_open_minor,
+            reason="goodwill",
+        )
+        return self._about(event, before.debtor_id, invoice_id)
 
     def cancelled(self, invoice_id: str = "i1", *, on: date) -> Envelope:
         """A cancellation."""

@@ -33,6 +33,7 @@ from dunning_common.events.notifications import (
 )
 from dunning_common.events.receivables import (
     ChargePostedV1,
+    ChargeWaivedV1,
     CreditNoteAllocatedV1,
     InvoiceAmendedV1,
     InvoiceCancelledV1,
@@ -212,6 +213,24 @@ class Story:
             charge_id=self._number(),
             kind="interest",
             amount_minor=amount_minor,
+        )
+
+    def waive(self, invoice_id: str, amount_minor: int, *, on: date) -> Story:
+        """So much of what was charged is given up."""
+        before = self._invoices[invoice_id]
+        self._change(
+            invoice_id,
+            open_minor=before.open_minor,
+            charges_open_minor=before.charges_open_minor - amount_minor,
+        )
+        return self._invoice(
+            ChargeWaivedV1,
+            invoice_id,
+            on,
+            charge_id=self._number(),
+            kind="fee",
+            amount_minor=amount_minor,
+            reason="goodwill",
         )
 
     def cash(self, unallocated_minor: int, *, on: date, currency: str = "EUR") -> Story:
