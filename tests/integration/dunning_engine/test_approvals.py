@@ -182,7 +182,8 @@ async def test_another_tenants_case_is_not_there(
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"level_no": 0}, {"level_no": "x"}, {"level_no": 1, "more": 1}, {"level_no": 10**9}]
+    "body",
+    [{}, {"level_no": 0}, {"level_no": "x"}, {"level_no": 1, "more": 1}, {"level_no": 10**9}],
 )
 async def test_bad_input_is_a_problem_and_approves_nothing(
     bench: Bench, api: httpx.AsyncClient, body: dict[str, Any]
@@ -197,9 +198,7 @@ async def test_bad_input_is_a_problem_and_approves_nothing(
     assert row["approved"] is None
 
 
-async def test_charges_that_a_yes_would_add_are_shown(
-    bench: Bench, api: httpx.AsyncClient
-) -> None:
+async def test_charges_that_a_yes_would_add_are_shown(bench: Bench, api: httpx.AsyncClient) -> None:
     charging = replace(
         careful(charges=frozenset({"interest", "compensation"}), pay_within_days=8), country="FR"
     )

@@ -22,6 +22,7 @@ from datetime import date, timedelta
 import pytest
 
 from dunning_engine.domain.account import Instalment
+from dunning_engine.domain.case import Balance
 from dunning_engine.domain.notice import outcome_of
 from tests.unit.dunning_engine.builders import (
     FRANCE,
@@ -166,8 +167,6 @@ class TestNothingIsLost:
         policy = replace(FRANCE, version=2, quiet_after_payment_days=10)
         reminded = served(("first_reminder", "2026-05-07"), policy_version=2)
         paid_on = date(2026, 6, 30)  # long after the next level was due: the scheduler was down
-        from dunning_engine.domain.case import Balance
-
         part = replace(
             reminded,
             open_minor=40000,
@@ -185,12 +184,12 @@ class TestNothingIsLost:
             ("2026-08-06", "hand_over"),
         ]
 
-    @pytest.mark.parametrize("down_days", [1, 5, 40, 400])
+    @pytest.mark.parametrize("down_days", [1, 5, 40, 160])
     def test_invoiceninja_637_missed_days_lose_no_level(self, down_days):
         """Whoever missed the one day that matches never caught up: that level was gone."""
         start = paris("2026-05-07T09:00") + timedelta(days=down_days)
 
-        days = diary(case(), start=start, until=start + timedelta(days=200))
+        days = diary(case(), start=start, until=start + timedelta(days=100))
 
         assert [level for level in levels_of(days) if "lapsed" not in level] == LADDER[1:]
         assert len({day for day, level in days if "lapsed" not in level}) == 4
@@ -247,8 +246,8 @@ class TestNothingIsLost:
             assert [item.level for item in decision.items] == ["first_reminder"]
             stuck = applied(stuck, decision).failed(decision.decided_on, "no_address")
 
-        blocked = judged(stuck, now=paris("2026-06-20T09:00"))
-        known = judged(stuck.contacts_changed(), now=paris("2026-06-20T09:00"))
+        blocked = judged(stuck, now=paris("2026-06-22T09:00"))
+        known = judged(stuck.contacts_changed(), now=paris("2026-06-22T09:00"))
 
         assert (blocked.verdicts[0].state, blocked.verdicts[0].reason) == ("blocked", "no_address")
         assert [item.level for item in known.items] == ["first_reminder"]

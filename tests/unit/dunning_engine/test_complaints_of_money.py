@@ -24,7 +24,7 @@ from dunning_common.events.receivables import (
 )
 from dunning_engine.domain.case import Balance
 from dunning_engine.domain.fees import Fee
-from dunning_engine.domain.interest import compute_interest, interest_terms
+from dunning_engine.domain.interest import InterestTerms, compute_interest
 from dunning_engine.domain.policy import FINAL_ACTIONS, Level
 from dunning_engine.domain.rates import RateBook
 from dunning_engine.handlers.record_facts import fold_invoices
@@ -177,13 +177,8 @@ class TestFeesAndInterest:
 
         Only the structure is theirs: their two amounts belong to no single principal.
         """
-        # Germany: base rate + 9 points; the half-year changes on 1 July 2023.
-        terms = interest_terms("DE", "business", date(2023, 5, 1))
-        rates = RateBook(
-            {"de_base": {"23H1": Decimal("1.62"), "23H2": Decimal("3.12")}}
-            | {name: dict.fromkeys(("23H1", "23H2"), Decimal(0)) for name in ("ecb",)}
-        )
-        terms = replace(terms, series=next(iter(rates.series))) if hasattr(terms, "series") else terms
+        terms = InterestTerms(series="base", points=Decimal(9), basis="a base rate and nine points")
+        rates = RateBook({"base": {"23H1": Decimal("1.62"), "23H2": Decimal("3.12")}})
 
         found = compute_interest(
             terms,

@@ -26,6 +26,7 @@ from dunning_engine.domain.decision import Decision, decide
 from dunning_engine.domain.policy_migration import (
     Dates,
     DoneLevel,
+    not_before,
     rung_of_approval,
     rungs_by_code,
 )
@@ -417,17 +418,20 @@ class Machine(RuleBasedStateMachine):
             if case.policy_key != old.key or case.in_flight or self.bills[key].over:
                 continue
             dates = Dates(issued_on=case.issued_on, due_on=case.due_on)
-            done = [DoneLevel(rung=d.level_no, code=d.code, outcome=d.outcome) for d in case.served]
+            done = [done_level(d) for d in case.served]
             rungs = rungs_by_code(done, old, new, dates)
+            pause = max(filter(None, [case.not_before, not_before(done, rungs, old, new)]), default=None)
             said = case.approval
             place = rung_of_approval(said.level_no if said else None, old, new)
             self.cases[key] = replace(
                 case,
                 policy_version=new.version,
+                not_before=pause,
                 served=tuple(replace(d, level_no=r) for d, r in zip(case.served, rungs, strict=True)),
                 approval=Approval(level_no=place, approved=said.approved) if said and place else None,
             )
             migrate(self.bills[key], new)
+            self.bills[key].not_before = pause
 
     # --- deciding, and what must hold of it
 
@@ -609,6 +613,10 @@ class Machine(RuleBasedStateMachine):
 
     def served(self, key: str) -> tuple[Served, ...]:
         return self.cases[key].served
+
+
+def done_level(done: Served) -> DoneLevel:
+    return DoneLevel(rung=done.level_no, code=done.code, outcome=done.outcome, on=done.on)
 
 
 Machine.TestCase.settings = settings(

@@ -85,6 +85,15 @@ class TestAnchors:
         assert verdict.at == paris("2026-05-06T08:00")
 
 
+    def test_two_levels_never_go_out_on_one_day(self):
+        own = policy(level(1, -1), level(2, 0))
+        served = ours().completed(1, "level_1", DUE)
+
+        (verdict,) = judged(served, policy=own, now=ON_DUE_DAY).verdicts
+
+        assert (verdict.state, verdict.at) == ("scheduled", paris("2026-05-04T08:00"))
+
+
 class TestConditions:
     @pytest.mark.parametrize(
         ("when", "applies"),

@@ -89,9 +89,11 @@ FROM unnest($2::text[], $3::int[], $4::int[], $5::int[]) AS w (invoice_id, level
 WHERE l.tenant = $1 AND l.invoice_id = w.invoice_id AND l.level_no = w.level_no
   AND l.try_no = w.try_no
 """
-# One more try, so that the rows of two versions never meet under the same number.
+# One more try, so that the rows of two versions never meet under the same number. A level that
+# waits for a person waits no more until it is decided anew: its number may mean another one now.
 _SAVE_CASES = """
 UPDATE dunning_case c SET policy_id = $2, policy_version = $3, tries = c.tries + 1,
+    state = CASE c.state WHEN 'awaiting_approval' THEN 'waiting' ELSE c.state END,
     not_before = greatest(c.not_before, w.not_before),
     approval_level_no = w.approval_level_no,
     approved = CASE WHEN w.approval_level_no IS NULL THEN NULL ELSE c.approved END,

@@ -71,11 +71,21 @@ UPDATE account a SET returns = a.returns + 1
 FROM unnest($1::text[], $2::text[]) AS w (tenant, debtor_id)
 WHERE a.tenant = w.tenant AND a.debtor_id = w.debtor_id
 """
-# Of two notices of one day both are forgotten: the budget errs on the side of one contact more.
+# Of several notices of one day, and of several days, only those that did not go out are forgotten.
 _UNSENT = """
-UPDATE account a SET contacted_on = array_remove(a.contacted_on, w.decided_on)
-FROM unnest($1::text[], $2::text[], $3::date[]) AS w (tenant, debtor_id, decided_on)
-WHERE a.tenant = w.tenant AND a.debtor_id = w.debtor_id
+WITH unsent AS (
+    SELECT tenant, debtor_id, day, count(*) AS notices
+    FROM unnest($1::text[], $2::text[], $3::date[]) AS w (tenant, debtor_id, day)
+    GROUP BY tenant, debtor_id, day)
+UPDATE account a SET contacted_on = ARRAY(
+    SELECT c.day FROM (
+        SELECT u.day, u.place, row_number() OVER (PARTITION BY u.day ORDER BY u.place) AS nth
+        FROM unnest(a.contacted_on) WITH ORDINALITY AS u (day, place)) AS c
+    WHERE c.nth > coalesce((SELECT w.notices FROM unsent w
+        WHERE w.tenant = a.tenant AND w.debtor_id = a.debtor_id AND w.day = c.day), 0)
+    ORDER BY c.place)
+FROM (SELECT DISTINCT tenant, debtor_id FROM unsent) AS k
+WHERE a.tenant = k.tenant AND a.debtor_id = k.debtor_id
 """
 _ANNOUNCE_CHARGES = """
 INSERT INTO charge (tenant, charge_id, invoice_id)

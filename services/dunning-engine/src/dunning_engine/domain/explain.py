@@ -343,7 +343,13 @@ SENTENCES: Mapping[str, Callable[[Facts, str, str], str | None]] = {
     "in_flight": lambda facts, *_: f"Notice {facts['notice_id']} is on its way.",
     "threshold": _threshold,
     "anchor": _anchor,
-    "resumed": lambda facts, *_: f"A hold ended a short while ago: quiet until {facts['day']}.",
+    "next_day": lambda facts, *_: (
+        f"{facts['after']} was served on {facts['on']}: never two levels on one day, so from "
+        f"{facts['day']}."
+    ),
+    "resumed": lambda facts, *_: (
+        f"A hold ended, or the policy changed, a short while ago: quiet until {facts['day']}."
+    ),
     "paid_lately": _paid_lately,
     "unmet": lambda facts, *_: f"A condition does not hold: {CONDITIONS[str(facts['name'])]}.",
     "stale_feed": _stale_feed,

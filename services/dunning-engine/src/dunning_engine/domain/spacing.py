@@ -21,7 +21,12 @@ Bound = tuple[date, Step]
 def due_day(case: Case, policy: Policy, level: Level, agenda: Agenda) -> tuple[date, list[Step]]:
     """The day on which a level is due, and the bounds that make it that day."""
     bounds = list(_bounds(case, policy, level, agenda))
-    return max(day for day, _ in bounds), [reason for _, reason in bounds]
+    day, steps = max(day for day, _ in bounds), [reason for _, reason in bounds]
+    last = _last_served(case)
+    if last and day <= last.on:  # whatever the policy says: one level a day
+        day = add_days(last.on, 1)
+        steps.append(step("next_day", after=last.code, on=last.on, day=day))
+    return day, steps
 
 
 def _bounds(case: Case, policy: Policy, level: Level, agenda: Agenda) -> Iterator[Bound]:
@@ -69,6 +74,10 @@ def _anchor(case: Case, level: Level) -> date:
             return served[-1] if served else case.due_on
         case _:
             assert_never(level.anchor)
+
+
+def _last_served(case: Case) -> Served | None:
+    return next((done for done in reversed(case.served) if done.outcome == "served"), None)
 
 
 def _last_post_due(case: Case, policy: Policy) -> Served | None:

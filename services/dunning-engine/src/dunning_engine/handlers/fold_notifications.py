@@ -47,7 +47,7 @@ class Folded:
     """What news changed.
 
     `levels` are the rows as they are now; `finished` those whose case is not in flight any more.
-    `unsent` are the contact days of notices of which nothing reached the debtor.
+    `unsent` are the contact days of notices of which nothing reached the debtor, one for each.
     `returned` are the accounts about which the ledger must be asked before they are decided again.
     `strays` are news of notices that nobody asked for.
     """
@@ -103,15 +103,15 @@ def fold_notifications(levels: Iterable[LevelRow], news: Sequence[News]) -> Fold
 
 def _unsent(
     notices: Iterable[Sequence[LevelRow]], finished: Sequence[LevelRow]
-) -> set[tuple[AccountKey, date]]:
+) -> list[tuple[AccountKey, date]]:
     """Contacts that were counted and did not happen: they go back into the budget."""
     now_finished = {row.notice_key for row in finished}
-    return {
+    return [
         (items[0].account_key, items[0].decided_on)
         for items in notices
         if items[0].notice_key in now_finished
         and all(row.outcome in ("failed", "returned") for row in items)
-    }
+    ]
 
 
 def _hear(row: LevelRow, news: News) -> LevelRow:

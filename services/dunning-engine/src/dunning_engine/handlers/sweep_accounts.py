@@ -33,6 +33,8 @@ from dunning_engine.records import AccountAfter, AccountKey, Changes, Dossier, N
 
 BREATHE_EVERY = 20
 TROUBLE_RETRY = timedelta(hours=1)
+POLICY_RETRY = timedelta(days=1)
+"""Who stores a policy wakes the cases that wait for it, but not one that came a moment before."""
 CONTACTS_KEPT = timedelta(days=BUDGET_DAYS_MAX)
 
 TenantPolicies = Mapping[PolicyKey, Policy]
@@ -179,7 +181,7 @@ def _decided(opened: Opened, policies: TenantPolicies, law: Law) -> Changes:
     changes.accounts.append(
         AccountAfter(
             key=dossier.key,
-            next_action_at=decision.next_action_at,
+            next_action_at=_next_look(decision),
             verdict_hash=seen,
             contacted_on=_contacts(account, decision),
             credit_blocked=(
@@ -189,6 +191,14 @@ def _decided(opened: Opened, policies: TenantPolicies, law: Law) -> Changes:
         )
     )
     return changes
+
+
+def _next_look(decision: Decision) -> datetime | None:
+    """When to decide again, if nothing happens before."""
+    if all(verdict.reason != "policy_missing" for verdict in decision.verdicts):
+        return decision.next_action_at
+    again = decision.decided_at + POLICY_RETRY
+    return min(again, decision.next_action_at or again)
 
 
 def _contacts(account: Account, decision: Decision) -> tuple[date, ...]:
