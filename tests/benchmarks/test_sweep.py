@@ -1,38 +1,57 @@
 """How fast the engine decides about due cases, beside PostgreSQL claiming and writing the same rows;
-and what a sweep costs that finds nothing due among many open cases.
+and what a sweep costs that finds nothing due among a million open cases.
 
-One process, one sweeper. Deciding includes loading the dossiers, the decision and its record; the
-limit is told what to write, and writes it without leaving the database.
+Deciding includes loading the dossiers, the decision and its record; the limit is told what to
+write, and writes it without leaving the database. Sweepers are processes, one for each of two
+cores, as in production; the limit has as many connections.
 """
 
 from __future__ import annotations
 
+import asyncio
 import io
+import signal
+import subprocess
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
 
+from dunning_common.auth import make_key_pair
+from dunning_engine.adapters.pg_signals import CHANNEL, PRODUCTION
 from dunning_engine.schema import SCHEMA
+from dunning_engine.settings import Settings
 from dunning_engine.testing import Bench, Ledger, always_open
+from standalone import environment
+from standalone.embedded import child
 from tests.benchmarks.conftest import Record
 from tests.benchmarks.measure import median, scaled
 from tests.benchmarks.rows import Table, plain_update, tables_of
+from tests.benchmarks.stack import until
 from tests.conftest import Databases
 
 pytestmark = pytest.mark.benchmark
 
+PROCESSES = 2
+ROUNDS = 3
 DUE_CASES = 10_000
+"""In each round."""
 CASES_PER_ACCOUNT = 2
-OPEN_CASES = 200_000
+OPEN_CASES = 1_000_000
 IDLE_SWEEPS = 200
 FED = 1_000
+MIB = 2**20
 
 Sql: TypeAlias = "asyncpg.Connection[Any]"
 
+BATCH = Settings.model_fields["sweep_batch"].default
 CLAIM = """
 SELECT debtor_id FROM account
 WHERE time_source = 'real' AND next_action_at <= statement_timestamp()
@@ -45,46 +64,96 @@ WHERE time_source = 'real' AND next_action_at <= statement_timestamp()
   AND returns = returns_checked
 ORDER BY next_action_at LIMIT 1
 """
+WAKE = """
+UPDATE account SET next_action_at = clock_timestamp()
+WHERE substr(debtor_id, 2)::int % $1 = $2
+"""
 UPDATED = ("dunning_case", "account", "stream_head")
 INSERTED = ("notice", "case_level", "decision", "outbox")
 
 
-async def test_sweep(databases: Databases, record: Record) -> None:
+async def test_sweep(databases: Databases, record: Record, tmp_path: Path) -> None:
     accounts = scaled(DUE_CASES) // CASES_PER_ACCOUNT
     name = await databases.clone(SCHEMA)
     bench = Bench(await databases.open(SCHEMA, name))
-    await open_cases(bench, accounts)
-    await make_due(databases, name)
+    await open_cases(bench, accounts * ROUNDS)
     await bench.db.close()
+    await grow_older(databases, name)
     copy_name = await copy_database(databases, name)
 
-    values = []
-    while True:
-        started = time.perf_counter()
-        decided = await bench.sweep()
-        if decided == 0:
-            break
-        values.append(decided * CASES_PER_ACCOUNT / (time.perf_counter() - started))
-    counted = await bench.rows("SELECT count(*) AS n FROM case_level WHERE outcome = 'in_flight'")
-    assert counted == [{"n": accounts * CASES_PER_ACCOUNT}]
+    done = await connect(databases, name)
+    async with sweepers(databases, name, tmp_path) as pids:
+        values, memory = [], []
+        for number in range(ROUNDS):
+            memory.append(max(map(child.memory_bytes, pids)) / MIB)
+            seconds = await swept(done, number)
+            values.append(accounts * CASES_PER_ACCOUNT / seconds)
+        memory.append(max(map(child.memory_bytes, pids)) / MIB)
+    counted = await done.fetchval("SELECT count(*) FROM case_level WHERE outcome = 'in_flight'")
+    assert counted == accounts * ROUNDS * CASES_PER_ACCOUNT
 
-    done, plain = await connect(databases, name), await connect(databases, copy_name)
+    plain = [await connect(databases, copy_name) for _ in range(PROCESSES)]
     tables = await tables_of(done, (*UPDATED, *INSERTED))
-    await keep(done, plain, tables)
+    await keep(done, plain[0], tables)
     limits = []
-    while True:
+    for number in range(ROUNDS):
+        await plain[0].execute(WAKE, ROUNDS, number)
         started = time.perf_counter()
-        written = await write_plainly(plain, tables, bench.settings.sweep_batch)
-        if written == 0:
-            break
-        limits.append(written * CASES_PER_ACCOUNT / (time.perf_counter() - started))
+        await asyncio.gather(*(write_all_plainly(sql, tables) for sql in plain))
+        limits.append(accounts * CASES_PER_ACCOUNT / (time.perf_counter() - started))
     for table in tables:
         count = f"SELECT count(*) FROM {table.name}"
-        assert await plain.fetchval(count) == await done.fetchval(count), table.name
+        assert await plain[0].fetchval(count) == await done.fetchval(count), table.name
 
-    await done.close()
-    await plain.close()
+    for sql in (done, *plain):
+        await sql.close()
     record("sweep", median(values), "cases/s", median(limits))
+    # Of memory less is better, so the ratio is limit / value (see `Line.ratio`).
+    record("sweep_memory_mib", memory[-1], "MiB", memory[1])
+
+
+@asynccontextmanager
+async def sweepers(databases: Databases, name: str, folder: Path) -> AsyncIterator[list[int]]:
+    """`python -m dunning_engine sweep`, several times, ready for work; their process ids."""
+    make_key_pair(folder / "private.pem", folder / "keys.json")
+    started: list[subprocess.Popen[bytes]] = []
+    logs = [folder / f"sweeper-{number}.log" for number in range(PROCESSES)]
+    try:
+        for log in logs:
+            port = child.free_port()
+            env = environment.passed_on() | {
+                "ENGINE_API_DATABASE_URL": databases.role_url(SCHEMA.api_role, name),
+                "ENGINE_WORKER_DATABASE_URL": databases.role_url(SCHEMA.worker_role, name),
+                "ENGINE_TOKEN_KEYS_FILE": str(folder / "keys.json"),
+                "ENGINE_SERVICE_TOKEN": "none",
+                "ENGINE_HTTP_PORT": str(port),
+                "ENGINE_LOG_LEVEL": "warning",
+                **{
+                    f"ENGINE_{url}_URL": "http://127.0.0.1:9"
+                    for url in ("PUBLIC", "INGEST", "ENGINE", "NOTIFIER", "KPI")
+                },
+            }
+            command = [sys.executable, "-m", "dunning_engine", "sweep"]
+            started.append(child.start(command, log=log, env=env))
+            await until(partial(asyncio.to_thread, child.is_listening, port), log.read_text)
+        yield [process.pid for process in started]
+    finally:
+        for process in started:
+            child.stop(process, how=signal.SIGTERM, timeout_s=10)
+
+
+async def swept(sql: Sql, number: int) -> float:
+    """Make the accounts of a round due and call the sweepers; the seconds until none is."""
+    async with sql.transaction():
+        await sql.execute(WAKE, ROUNDS, number)
+        await sql.execute("SELECT pg_notify($1, $2)", CHANNEL, PRODUCTION)
+    started = time.perf_counter()
+
+    async def none_is_due() -> bool:
+        return await sql.fetchval(PROBE) is None
+
+    await until(none_is_due)
+    return time.perf_counter() - started
 
 
 async def test_sweep_idle(databases: Databases, record: Record) -> None:
@@ -131,11 +200,11 @@ async def open_cases(bench: Bench, accounts: int) -> None:
         pass
 
 
-async def make_due(databases: Databases, name: str) -> None:
-    """Let time pass: all of them are a month older."""
+async def grow_older(databases: Databases, name: str) -> None:
+    """Let time pass: all invoices are a month older; none of the accounts is due yet."""
     sql = await connect(databases, name)
     await sql.execute("UPDATE dunning_case SET issued_on = issued_on - 31, due_on = due_on - 31")
-    await sql.execute("UPDATE account SET next_action_at = clock_timestamp()")
+    await sql.execute("UPDATE account SET next_action_at = clock_timestamp() + interval '1 day'")
     await sql.execute("VACUUM ANALYZE")
     await sql.close()
 
@@ -178,10 +247,16 @@ async def keep(done: Sql, plain: Sql, tables: Sequence[Table]) -> None:
     await plain.execute("ANALYZE")
 
 
-async def write_plainly(sql: Sql, tables: Sequence[Table], limit: int) -> int:
-    """One batch in one transaction, as the sweeper does it. Returns the number of accounts."""
+async def write_all_plainly(sql: Sql, tables: Sequence[Table]) -> None:
+    """Batch by batch, each in one transaction, as a sweeper does it."""
+    while await write_plainly(sql, tables):
+        pass
+
+
+async def write_plainly(sql: Sql, tables: Sequence[Table]) -> int:
+    """One batch. Returns the number of accounts."""
     async with sql.transaction():
-        debtors = [row["debtor_id"] for row in await sql.fetch(CLAIM, limit)]
+        debtors = [row["debtor_id"] for row in await sql.fetch(CLAIM, BATCH)]
         keys = [f"acme:{debtor}" for debtor in debtors]
         for table in tables if debtors else ():
             of_these = keys if table.owner == "key" else debtors

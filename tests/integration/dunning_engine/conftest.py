@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from dunning_common.auth import SCOPES, Verifier, make_key_pair, mint
@@ -52,11 +53,10 @@ def headers(token_keys: Path) -> Headers:
     return made
 
 
-@pytest.fixture
-async def api(bench: Bench, token_keys: Path, headers: Headers) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the routes of people's work, on the bench's database, for the tenant `acme`."""
+def app_of(bench: Bench, token_keys: Path) -> FastAPI:
+    """The routes of people's work, on the bench's database."""
     app = create_app(
-        title="holds",
+        title="work",
         version="0",
         verifier=Verifier.from_file(token_keys / "jwks.json"),
         registry=CollectorRegistry(),
@@ -67,7 +67,15 @@ async def api(bench: Bench, token_keys: Path, headers: Headers) -> AsyncIterator
     for plain_routes in (work_routes, bulk_routes, audit_routes):
         app.include_router(plain_routes(bench.rooms))
     app.include_router(approval_routes(bench.rooms, bench.law))
+    return app
+
+
+@pytest.fixture
+async def api(bench: Bench, token_keys: Path, headers: Headers) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the routes of people's work, for the tenant `acme`."""
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://engine.test", headers=headers()
+        transport=httpx.ASGITransport(app_of(bench, token_keys)),
+        base_url="http://engine.test",
+        headers=headers(),
     ) as client:
         yield client

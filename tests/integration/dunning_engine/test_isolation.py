@@ -8,9 +8,12 @@ import asyncpg
 import pytest
 
 from dunning_common.db import driver
+from dunning_engine.domain.work_item import ItemKey
+from dunning_engine.handlers.notes import write_note
 from dunning_engine.handlers.place_hold import place_hold
 from dunning_engine.schema import SCHEMA
 from dunning_engine.testing import Bench, Ledger, Running, always_open
+from dunning_engine.work_records import Mark, WorkRules
 from tests.conftest import Databases
 
 
@@ -68,6 +71,12 @@ async def _fill(bench: Bench, tenant: str) -> None:
             stores.holds, tenant=tenant, debtor_id="d1", reason="talks",
             until=None, placed_by="me",
         )  # fmt: skip
+    async with bench.rooms.tenant(tenant) as stores:
+        await write_note(stores.notes, tenant=tenant, debtor_id="d1", words="called", by="me")
+        await stores.work.save_rules(tenant, WorkRules())
+        clock = await stores.work.clock(tenant)
+        mark = Mark(key=ItemKey("stale_feed", "EUR"), sets={"assignee": "me"})
+        await stores.work.mark(tenant, [mark], at=clock.now, by="me")
     async with bench.db.worker() as connection:
         sql = await driver(connection)
         await sql.execute(

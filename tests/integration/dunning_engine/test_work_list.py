@@ -13,10 +13,11 @@ import pytest
 
 from dunning_common.auth import SCOPES
 from dunning_common.db import driver
+from dunning_common.events.contacts import DebtorErasedV1
 from dunning_engine.adapters.sql_work import list_arguments, list_query
 from dunning_engine.domain.policy import Policy
-from dunning_engine.domain.work_ranking import Ranked, Scale, place_of
 from dunning_engine.domain.work_item import WORK_KINDS, item_key
+from dunning_engine.domain.work_ranking import Ranked, Scale, place_of
 from dunning_engine.testing import Bench, Ledger, Running, always_open
 from dunning_engine.work_records import WorkFilter, WorkRules
 from tests.integration.dunning_engine.conftest import Headers
@@ -475,6 +476,24 @@ async def test_notes_are_kept_about_debtors_and_invoices(
     assert (await api.post("/v1/debtors/d7/notes", json={"text": "x"})).status_code == 404
     foreign = await api.post("/v1/debtors/d1/notes", json={"text": "x", "invoice_id": "i7"})
     assert foreign.json()["errors"][0]["pointer"] == "/invoice_id"
+
+
+async def test_notes_go_when_the_debtor_is_erased(bench: Bench, api: httpx.AsyncClient) -> None:
+    ledger = await tenant_of(bench)
+    await bench.feed(ledger.debtor("d2"))
+    await settle(bench, DUE)
+    for debtor_id in ("d1", "d2"):
+        await api.post(f"/v1/debtors/{debtor_id}/notes", json={"text": "lives with her mother"})
+
+    erased = DebtorErasedV1(debtor_id="d1")
+    await bench.feed(
+        ledger.contacts().model_copy(
+            update={"type": "DebtorErasedV1", "data": erased.model_dump(mode="json")}
+        )
+    )
+
+    assert (await api.get("/v1/debtors/d1/notes")).json()["items"] == []
+    assert len((await api.get("/v1/debtors/d2/notes")).json()["items"]) == 1
 
 
 async def test_marks_and_notes_take_the_scope_of_writing(

@@ -232,8 +232,7 @@ class _Look:
         if not _early(level):
             if day < bill.due_on + timedelta(days=policy.grace_days) and policy.grace_days:
                 return False
-            early = {other.level_no for other in policy.levels if _early(other)}
-            before = [d for d in bill.done if d.served and d.rung not in early]
+            before = [d for d in bill.done if d.served and not _was_early(d, bill)]
             if before and day < self.counted(bill, before[-1].on, level.gap_days, level.counting):
                 return False
         not_before = self.resumed.get(bill.invoice_id, bill.not_before)
@@ -369,6 +368,14 @@ class _Look:
 
 def _early(level: Level) -> bool:
     return level.anchor == "due_date" and level.threshold_days < 0
+
+
+def _was_early(done: Done, bill: Bill) -> bool:
+    """A level that stands for another one is judged by its own day."""
+    for level in bill.policy.levels:
+        if (level.level_no, level.code) == (done.rung, done.code):
+            return _early(level)
+    return done.on <= bill.due_on
 
 
 def _alone(bill: Bill) -> bool:

@@ -16,6 +16,7 @@ from dunning_common.feed import FeedClient, feed_router
 from dunning_common.http import create_app
 from dunning_common.relay import Relay
 from dunning_common.service import Service
+from dunning_common.web import Links, Pages
 from dunning_engine.adapters.pg_signals import Signals
 from dunning_engine.adapters.public_law import PublicLaw
 from dunning_engine.adapters.sql_stores import StoreRoom
@@ -33,8 +34,10 @@ from dunning_engine.entrypoints.api_promises import promise_routes
 from dunning_engine.entrypoints.api_rules import rules_routes
 from dunning_engine.entrypoints.api_simulations import simulation_routes
 from dunning_engine.entrypoints.api_work import work_routes
+from dunning_engine.entrypoints.desk_pages import desk_routes
 from dunning_engine.entrypoints.loops import ClockWalker, FlightWatch, Metrics, Sweeper
 from dunning_engine.entrypoints.policy_loop import PolicyWatch
+from dunning_engine.handlers.notes import forget_erased
 from dunning_engine.handlers.record_facts import record_facts
 from dunning_engine.schema import SCHEMA
 from dunning_engine.settings import Settings
@@ -54,12 +57,7 @@ async def build(
         bus: the broker.
         feeds: the producers' feeds by topic; tests bring their own.
     """
-    db = Database(
-        api_url=settings.api_database_url.get_secret_value(),
-        worker_url=settings.worker_database_url.get_secret_value(),
-        schema=SCHEMA.schema,
-        name=NAME,
-    )
+    db = _database(settings)
     client = httpx.AsyncClient(timeout=20.0)
     registry = CollectorRegistry()
     rooms = StoreRoom(db, patience_s=settings.ledger_patience_s, settle_s=settings.settle_s)
@@ -103,6 +101,9 @@ async def build(
     app.include_router(plan_routes(rooms, consumer.catch_up))
     app.include_router(simulation_routes(rooms, settings))
     app.include_router(work_routes(rooms))
+    pages = Pages("dunning_engine.desk", service=NAME, links=Links.from_settings(settings))
+    pages.install(app)
+    app.include_router(desk_routes(pages, rooms, law))
     app.include_router(approval_routes(rooms, law))
     app.include_router(bulk_routes(rooms))
     app.include_router(audit_routes(rooms))
@@ -131,12 +132,63 @@ async def build(
     )
 
 
+def build_sweeper(settings: Settings) -> Service:
+    """A sweeper in a process of its own, beside the engine: one for each core that is to decide.
+
+    It answers nothing but `/health` and `/metrics`, and leaves asking the ledger to the engine.
+    """
+    db = _database(settings)
+    registry = CollectorRegistry()
+    signals = Signals(db)
+    sweeper = Sweeper(
+        rooms=StoreRoom(db, patience_s=settings.ledger_patience_s, settle_s=settings.settle_s),
+        law=PublicLaw(),
+        signals=signals,
+        catch_up=_left_to_the_engine,
+        settings=settings,
+        metrics=Metrics(registry),
+    )
+    app = create_app(
+        title=f"{NAME} sweeper",
+        version=VERSION,
+        verifier=Verifier.from_file(settings.token_keys_file),
+        registry=registry,
+        ready={"database": db.ping},
+    )
+    return Service(
+        name=f"{NAME}-sweeper",
+        app=app,
+        host=settings.http_host,
+        port=settings.http_port,
+        loops={"signals": signals.run, "sweeper": sweeper.run},
+        close=db.close,
+    )
+
+
+async def _left_to_the_engine(
+    topics: Sequence[str], *, tenant: str | None = None, keys: Sequence[str] | None = None
+) -> bool:
+    """Stands for the consumer's `catch_up` where there is no consumer: nobody answered."""
+    del topics, tenant, keys
+    return False
+
+
+def _database(settings: Settings) -> Database:
+    return Database(
+        api_url=settings.api_database_url.get_secret_value(),
+        worker_url=settings.worker_database_url.get_secret_value(),
+        schema=SCHEMA.schema,
+        name=NAME,
+    )
+
+
 def recorder(rooms: StoreRoom) -> ApplyEvents:
     """The consumer's handler."""
 
     async def apply(connection: AsyncConnection, events: Sequence[Consumed]) -> None:
         stores = await rooms.bind(connection)
         await record_facts(stores.facts, stores.news, events)
+        await forget_erased(stores.notes, events)
 
     return apply
 

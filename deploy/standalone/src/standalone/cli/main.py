@@ -25,6 +25,7 @@ from standalone.cli import (
     simulate,
     token,
     up,
+    work,
 )
 from standalone.cli.reach import CommandError, errors
 from standalone.client import ClientError
@@ -55,6 +56,8 @@ commands.add_typer(simulate.commands, name="simulate")
 commands.command("clock")(clock.clock)
 commands.command("explain")(explain.explain)
 commands.command("recompute")(recompute.recompute)
+commands.command("work")(work.work)
+commands.command("approve")(work.approve)
 commands.command("apply")(apply.apply)
 commands.add_typer(rates.commands, name="rates")
 commands.command("token")(token.token)

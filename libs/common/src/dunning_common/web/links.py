@@ -45,6 +45,7 @@ class Links:
         """The entries in order; those of `service` itself are relative: any host name works."""
         wanted = (
             ("Dashboard", KPI, "/"),
+            ("Work", ENGINE, "/work"),
             ("Ledger API", INGEST, "/docs"),
             ("Dunning API", ENGINE, "/docs"),
             ("Messages API", NOTIFIER, "/docs"),

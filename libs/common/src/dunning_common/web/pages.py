@@ -155,7 +155,7 @@ def _add_sign_in(app: FastAPI, pages: Pages) -> None:
         token: Annotated[str, Form()] = "",
         next: Annotated[str, Form()] = "/",  # noqa: A002
     ) -> HTMLResponse | RedirectResponse:
-        _same_origin(request)
+        same_origin(request)
         verifier: Verifier = request.app.state.verifier
         try:
             verifier.principal(token.strip())
@@ -169,7 +169,7 @@ def _add_sign_in(app: FastAPI, pages: Pages) -> None:
 
     @app.post("/logout", include_in_schema=False)
     async def logout(request: Request) -> RedirectResponse:
-        _same_origin(request)
+        same_origin(request)
         response = RedirectResponse("/login", HTTPStatus.SEE_OTHER, headers=page_headers())
         response.delete_cookie(COOKIE, httponly=True, samesite="strict")
         response.delete_cookie(TENANT_COOKIE, httponly=True, samesite="strict")
@@ -190,8 +190,14 @@ def _set_cookie(
     )
 
 
-def _same_origin(request: Request) -> None:
-    """Refuse forms posted from elsewhere: a foreign page must not sign a person in or out."""
+def same_origin(request: Request) -> None:
+    """Refuse forms posted from elsewhere: a foreign page must not act for a person.
+
+    Every route that takes a form calls it first.
+
+    Raises:
+        PageError: 403.
+    """
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
     if site:

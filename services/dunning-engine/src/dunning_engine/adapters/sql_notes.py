@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -69,6 +70,6 @@ class SqlNotes:
         rows = await self._sql.fetch(_LIST, tenant, debtor_id, invoice_id, at, note_id, limit)
         return [NoteRow(**row) for row in rows]
 
-    async def forget(self, keys: list[tuple[str, str]]) -> None:
+    async def forget(self, keys: Sequence[tuple[str, str]]) -> None:
         """Delete every note about debtors (tenant, debtor) that were erased."""
         await self._sql.execute(_FORGET, [t for t, _ in keys], [d for _, d in keys])

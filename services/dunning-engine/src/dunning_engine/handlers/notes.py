@@ -6,9 +6,12 @@ when the debtor is erased.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from dunning_common.consumer import Consumed
+from dunning_common.events.contacts import DebtorErasedV1
 from dunning_common.ids import new_id
 from dunning_engine.work_records import NoteRow
 
@@ -33,6 +36,25 @@ class NoteStore(Protocol):
     async def add(self, note: NoteRow) -> None:
         """Keep a note."""
         ...
+
+
+class Shredder(Protocol):
+    """Where notes can be destroyed."""
+
+    async def forget(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Delete every note about debtors (tenant, debtor)."""
+        ...
+
+
+async def forget_erased(store: Shredder, events: Sequence[Consumed]) -> None:
+    """Delete the notes about debtors that were erased: they may tell who somebody is."""
+    keys = {
+        (event.envelope.tenant, event.payload.debtor_id)
+        for event in events
+        if isinstance(event.payload, DebtorErasedV1)
+    }
+    if keys:
+        await store.forget(sorted(keys))
 
 
 async def write_note(

@@ -1,0 +1,256 @@
+"""The page of the work list at `/work`, with its forms. No script; forms are checked for origin.
+
+Shows and does what the API does, through the same handlers; decides nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlencode
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from dunning_common.problems import ProblemError
+from dunning_common.web import Pages, Viewer, same_origin
+from dunning_engine.acting import SUBJECT
+from dunning_engine.adapters.sql_stores import StoreRoom, Stores
+from dunning_engine.domain.work_item import SEPARATOR, WORK_KINDS, UnknownItemError, item_key
+from dunning_engine.entrypoints.api_work import place_of_item, show_item, work_place
+from dunning_engine.entrypoints.hold_edges import amount
+from dunning_engine.entrypoints.web import from_cursor, to_cursor
+from dunning_engine.handlers.approve_level import (
+    StaleLevelError,
+    UnknownCaseError,
+    WouldSend,
+    decide_level,
+    preview_approvals,
+)
+from dunning_engine.handlers.sweep_accounts import Law
+from dunning_engine.handlers.work_list import assign_work, finish_work, list_work
+from dunning_engine.work_records import LevelAsk, WorkFilter, WorkItem
+
+SHOWN = 50
+TEXT_MAX = 200
+KEPT = ("kind", "assignee", "debtor_id")
+Back = Annotated[str, Form(max_length=2000)]
+Who = Annotated[str, Form(max_length=TEXT_MAX)]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the page says about what was just done."""
+
+    words: str
+    bad: bool = False
+
+
+SAID = {
+    "approve": Said("The level goes out as soon as it may."),
+    "reject": Said("The level is skipped."),
+    "assign": Said("It was given to somebody."),
+    "done": Said("It is off the list until it happens anew."),
+    "stale": Said("Something else waits there now; nothing was done. Look at it again.", bad=True),
+    "gone": Said("Nothing has to be done about that any more.", bad=True),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the form above the list asks for; what cannot be read restricts nothing."""
+
+    kind: str
+    assignee: str
+    debtor_id: str
+
+    @classmethod
+    def of(cls, request: Request) -> Asked:
+        """The query parameters of the page."""
+        values = {name: _clean(request.query_params.get(name, "")) for name in KEPT}
+        if values["kind"] not in WORK_KINDS:
+            values["kind"] = ""
+        return cls(**values)
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The same as query parameters."""
+        values = {name: getattr(self, name) for name in KEPT}
+        return {name: value for name, value in values.items() if value}
+
+    @property
+    def filter(self) -> WorkFilter:
+        """The same as the handlers know it."""
+        kinds = tuple(kind for kind in WORK_KINDS if self.kind in ("", kind))
+        return WorkFilter(
+            kinds=kinds, assignee=self.assignee or None, debtor_id=self.debtor_id or None
+        )
+
+
+def desk_routes(pages: Pages, rooms: StoreRoom, law: Law) -> APIRouter:
+    """The page and its forms."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/work")
+    async def show(
+        request: Request, viewer: Viewer = Depends(pages.viewer("dunning:read"))
+    ) -> HTMLResponse:
+        asked = Asked.of(request)
+        items: list[dict[str, Any]] = []
+        more = ""
+        if viewer.tenant:
+            async with rooms.tenant(viewer.tenant) as stores:
+                after = _after(request)
+                found = await list_work(
+                    stores.work, viewer.tenant, asked.filter, after=after, limit=SHOWN + 1
+                )
+                shown = found[:SHOWN]
+                items = await _shown(stores, law, viewer.tenant, shown)
+            if len(found) > SHOWN:
+                cursor = to_cursor(list(place_of_item(shown[-1])))
+                more = urlencode(asked.query | {"cursor": cursor})
+        return pages.render(
+            request,
+            "work.html",
+            viewer=viewer,
+            asked=asked,
+            kinds=WORK_KINDS,
+            items=items,
+            more=more,
+            back=urlencode(asked.query),
+            said=SAID.get(request.query_params.get("said", "")),
+            may_write="dunning:write" in viewer.principal.scopes,
+            may_approve="dunning:approve" in viewer.principal.scopes,
+        )
+
+    _forms(router, pages, rooms)
+    return router
+
+
+def _forms(router: APIRouter, pages: Pages, rooms: StoreRoom) -> None:
+    approver = Depends(pages.viewer("dunning:approve"))
+    writer = Depends(pages.viewer("dunning:write"))
+
+    @router.post("/work/{item_id}/approve")
+    async def approve(
+        request: Request, item_id: str, back: Back = "", viewer: Viewer = approver
+    ) -> RedirectResponse:
+        same_origin(request)
+        return _to_list(back, await _rule(rooms, viewer, item_id, approved=True))
+
+    @router.post("/work/{item_id}/reject")
+    async def reject(
+        request: Request, item_id: str, back: Back = "", viewer: Viewer = approver
+    ) -> RedirectResponse:
+        same_origin(request)
+        return _to_list(back, await _rule(rooms, viewer, item_id, approved=False))
+
+    @router.post("/work/{item_id}/assign")
+    async def assign(
+        request: Request,
+        item_id: str,
+        assignee: Who = "",
+        back: Back = "",
+        viewer: Viewer = writer,
+    ) -> RedirectResponse:
+        same_origin(request)
+        SUBJECT.set(viewer.principal.subject)
+        try:
+            async with rooms.tenant(viewer.tenant) as stores:
+                await assign_work(
+                    stores.work,
+                    tenant=viewer.tenant,
+                    key=item_key(item_id),
+                    assignee=_clean(assignee) or None,
+                    by=viewer.principal.subject,
+                )
+        except UnknownItemError:
+            return _to_list(back, "gone")
+        return _to_list(back, "assign")
+
+    @router.post("/work/{item_id}/done")
+    async def done(
+        request: Request, item_id: str, back: Back = "", viewer: Viewer = writer
+    ) -> RedirectResponse:
+        same_origin(request)
+        SUBJECT.set(viewer.principal.subject)
+        try:
+            async with rooms.tenant(viewer.tenant) as stores:
+                await finish_work(
+                    stores.work,
+                    tenant=viewer.tenant,
+                    key=item_key(item_id),
+                    by=viewer.principal.subject,
+                )
+        except UnknownItemError:
+            return _to_list(back, "gone")
+        return _to_list(back, "done")
+
+
+async def _rule(rooms: StoreRoom, viewer: Viewer, item_id: str, *, approved: bool) -> str:
+    """Say yes or no to the level that the item names; what the page says about it."""
+    SUBJECT.set(viewer.principal.subject)
+    try:
+        invoice_id, _, level = item_key(item_id).target.rpartition(SEPARATOR)
+        ask = LevelAsk(invoice_id=invoice_id, level_no=int(level[:4]))
+        async with rooms.tenant(viewer.tenant) as stores:
+            await decide_level(
+                stores.approvals,
+                tenant=viewer.tenant,
+                ask=ask,
+                approved=approved,
+                by=viewer.principal.subject,
+            )
+    except StaleLevelError:
+        return "stale"
+    except (UnknownItemError, UnknownCaseError, ValueError):
+        return "gone"
+    return "approve" if approved else "reject"
+
+
+async def _shown(
+    stores: Stores, law: Law, tenant: str, items: list[WorkItem]
+) -> list[dict[str, Any]]:
+    """The items as the page needs them; approvals say what they would send."""
+    waiting = [item.invoice_ids[0] for item in items if item.key.kind == "approval"]
+    sends: dict[str, WouldSend] = {}
+    if waiting:
+        cases = await stores.approvals.cases(tenant, waiting)
+        sends = await preview_approvals(
+            stores.approvals, stores.policies, law.rates, tenant=tenant,
+            cases=list(cases.values()),
+        )  # fmt: skip
+    shown = []
+    for item in items:
+        send = sends.get(item.invoice_ids[0]) if item.key.kind == "approval" else None
+        shown.append(show_item(item) | {"sends": send and _in_words(send, item.currency)})
+    return shown
+
+
+def _in_words(send: WouldSend, currency: str) -> str:
+    if send.level.final:
+        return f"A yes ends the ladder: {send.level.final.replace('_', ' ')}."
+    how = " and ".join(channel.replace("_", " ") for channel in send.channels)
+    sums = [f"{charge.kind} {amount(charge.amount_minor, currency)}" for charge in send.charges]
+    charges = f" with {', '.join(sums)}" if sums else ""
+    return f"A yes sends by {how}: {amount(send.asks_minor, currency)} {currency}{charges}."
+
+
+def _after(request: Request) -> Any:
+    """Where to begin; an old or foreign cursor begins at the top."""
+    try:
+        return from_cursor(request.query_params.get("cursor"), work_place, None)
+    except ProblemError:
+        return None
+
+
+def _to_list(back: str, said: str) -> RedirectResponse:
+    """Back to the list as it was filtered; only parameters that are ours are kept."""
+    kept = {name: _clean(value) for name, value in parse_qsl(back) if name in KEPT}
+    target = f"/work?{urlencode(kept | {'said': said})}"
+    return RedirectResponse(target, HTTPStatus.SEE_OTHER)
+
+
+def _clean(text: str) -> str:
+    return "".join(letter for letter in text[:TEXT_MAX] if letter.isprintable()).strip()
