@@ -21,7 +21,7 @@ PACKAGES := libs/common/src services/invoice-ingest/src services/dunning-engine/
 	services/notifier/src services/kpi/src deploy/standalone/src
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run check format test test-kafka e2e bench lock events-docs policy-docs \
+.PHONY: help setup setup-dev run check format test model test-kafka e2e bench lock events-docs policy-docs \
 	docker-secrets clean
 
 help: ## Say what can be made
@@ -55,6 +55,10 @@ format: $(DEV) ## Put the code into its format
 
 test: $(DEV) ## All tests that need nothing but the wheels
 	@"$(PY)" -m pytest -n 3 --dist loadgroup -m "not benchmark and not slow" tests $(PYTEST_ARGS)
+
+model: $(DEV) ## 10,000 random histories against a slow model of the rules (some minutes)
+	@DUNNING_MODEL_RUNS=$(or $(RUNS),10000) "$(PY)" -m pytest -q --timeout 7200 \
+		tests/unit/dunning_engine/test_model_of_decisions.py $(PYTEST_ARGS)
 
 test-kafka: $(DEV) ## Integration and end-to-end tests again, on Apache Kafka (needs Java 17 and Maven)
 	@"$(PY)" -m standalone.embedded.kafka run -- \

@@ -24,8 +24,8 @@ from dunning_engine.handlers.apply_decision import apply_decision
 from dunning_engine.handlers.fold_notifications import News, fold_notifications
 from dunning_engine.handlers.record_facts import fold_invoices
 from dunning_engine.records import (
-    ChannelNews,
     Changes,
+    ChannelNews,
     Dossier,
     InvoiceFacts,
     LevelRow,
@@ -130,8 +130,9 @@ class Engine:
             if row.in_flight:
                 self._land(row)
         for _, on in folded.unsent:
-            kept = tuple(day for day in self.account.contacted_on if day != on)
-            self.account = replace(self.account, contacted_on=kept)
+            kept = list(self.account.contacted_on)
+            kept.remove(on)
+            self.account = replace(self.account, contacted_on=tuple(kept))
         self._unsure = self._unsure or bool(folded.returned)
         for event in folded.events:
             self._topic.publish(self.account.debtor_id, event.payload)

@@ -5,12 +5,12 @@ A payment is acknowledged only when no permit that was live at its booking is li
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import asyncio
 from dunning_common.events.dunning import ChargeAssessedV1
 from dunning_common.events.envelope import Payload
 from dunning_common.events.receivables import (
@@ -108,7 +108,7 @@ class Ledger:
             self._change(state, ChargePostedV1, changes, **more)
 
     def _change(
-        self, before: InvoiceState, kind: type[Any], changes: dict[str, Any], **more: Any
+        self, before: InvoiceState, kind: type[Any], changes: dict[str, Any], /, **more: Any
     ) -> None:
         state = before.model_copy(update={**changes, "version": before.version + 1})
         self.invoices[state.invoice_id] = state
@@ -159,7 +159,9 @@ class Ledger:
         if self._nature.happens(0.15):  # somebody pays at the worst moment
             invoice_id = requests[0].invoices[0][0]
             share = self._nature.chance.choice([0.4, 1.0])
-            self._nature.loop.soon(self._nature.chance.random() * 3, lambda: self.pay(invoice_id, share))
+            self._nature.loop.soon(
+                self._nature.chance.random() * 3, lambda: self.pay(invoice_id, share)
+            )
         if self._nature.happens(0.02):
             raise LedgerUnavailableError("granted, but the answer is lost")
         return answers

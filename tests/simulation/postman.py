@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -88,7 +89,6 @@ class Rows:
                 self._plan(event)
             elif isinstance(event, NoticeRevokedV1):
                 self._revoke(event)
-        self.news.set()
 
     def _plan(self, notice: NoticeRequestedV1) -> None:
         if notice.notice_id in self.notices:
@@ -112,6 +112,7 @@ class Rows:
             )
             now = self._nature.loop.clock
             self.messages[message.message_id] = Row(message, planned_at=now, not_before=now)
+        self.news.set()
 
     def _revoke(self, event: NoticeRevokedV1) -> None:
         known = self.notices[event.notice_id]
@@ -217,9 +218,7 @@ class Rows:
         if row.message.state is State.SENDING:
             self._nature.loop.soon(60, lambda: self.report(message_id, reports))
             return
-        known = learn(
-            row.message.state, row.stage, attempts=row.message.attempts, reports=reports
-        )
+        known = learn(row.message.state, row.stage, attempts=row.message.attempts, reports=reports)
         row.stage = known.stage
         if known.proves_sent:
             proof = Settlement(state=State.SENT, reason="proved_by_provider")
@@ -287,8 +286,8 @@ class Provider:
             for stage in stages:
                 report = Report(stage=stage, hard=stage is Stage.BOUNCED)
                 late = chance.expovariate(1 / 40000)
-                key = message.message_id
-                self._nature.loop.soon(late, lambda r=report: self._rows.report(key, [r]))
+                tell = partial(self._rows.report, message.message_id, [report])
+                self._nature.loop.soon(late, tell)
 
 
 class Writer:
@@ -356,7 +355,9 @@ class Postman:
     async def _work(self, name: str) -> None:
         db: Any = _NoDatabase()
         rows: Any = self._rows
-        channels: Any = dict.fromkeys(("email", "sms", "letter", "registered_letter"), self.provider)
+        channels: Any = dict.fromkeys(
+            ("email", "sms", "letter", "registered_letter"), self.provider
+        )
         sender = Sender(
             db=db,
             queue=rows,
@@ -385,11 +386,10 @@ class Postman:
         now = self._nature.loop.clock
         if at is not None and at <= now and self._nature.bug != "no_sweeper":
             return
-        wait = 86400.0 if at is None or at <= now else at - now
-        try:
-            await asyncio.wait_for(self._rows.news.wait(), wait)
-        except TimeoutError:
-            return
+        wait = 30 * 86400.0 if at is None or at <= now else at - now
+        alarm = self._nature.loop.call_later(wait, self._rows.news.set)
+        await self._rows.news.wait()
+        alarm.cancel()
 
     def _maybe_die(self, point: str) -> None:
         if self._nature.happens(0.02):

@@ -32,6 +32,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector = _Jumping()
         selector.loop = self
         super().__init__(selector)
+        self.failures: list[BaseException] = []
+        self.set_exception_handler(self._failed)
+
+    def _failed(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self.failures.append(context.get("exception") or RuntimeError(context["message"]))
 
     def time(self) -> float:
         return self.clock
@@ -53,3 +58,5 @@ def run(loop: VirtualLoop, main: Coroutine[Any, Any, None]) -> None:
     finally:
         asyncio.set_event_loop(None)
         loop.close()
+    for failure in loop.failures:
+        raise failure

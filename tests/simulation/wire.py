@@ -23,7 +23,6 @@ class Consumer:
         self._topic = topic
         self._apply = apply
         self._taken: defaultdict[str, int] = defaultdict(int)
-        self._compare()
 
     def carry(self, key: str, number: int) -> None:
         """An event is under way: once, twice, or lost."""
@@ -50,11 +49,6 @@ class Consumer:
         if missing:
             self._apply(missing)
 
-    def _compare(self) -> None:
-        for key in list(self._topic.log):
-            self.catch_up(key)
-        self._nature.loop.soon(DAY_S / 4, self._compare)
-
 
 class Topic:
     """A producer's outbox and all who read it."""
@@ -63,6 +57,14 @@ class Topic:
         self._nature = nature
         self.log: defaultdict[str, list[Payload]] = defaultdict(list)
         self.readers: list[Consumer] = []
+        self._compare()
+
+    def _compare(self) -> None:
+        """Now and then every reader asks whether it has everything."""
+        for key in list(self.log):
+            for reader in self.readers:
+                reader.catch_up(key)
+        self._nature.loop.soon(DAY_S, self._compare)
 
     def read_by(self, apply: Apply) -> Consumer:
         """A new reader from the first event on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from dunning_common.auth import SCOPES
+from dunning_common.db import driver
 from dunning_engine.domain.policy import Policy
 from dunning_engine.testing import Bench, Ledger, Running, always_open
 from tests.integration.dunning_engine.conftest import Headers
@@ -130,6 +132,25 @@ async def test_saying_the_same_twice_changes_nothing(bench: Bench, api: httpx.As
     assert [answer.json()["status"] for answer in answers] == ["done", "unchanged", "unchanged"]
     audit = (await api.get("/v1/audit", params={"action": "dunning_case.update"})).json()["items"]
     assert len(audit) == 1
+
+
+async def test_approving_waits_for_whoever_decides_at_this_moment_and_then_looks_again(
+    bench: Bench, api: httpx.AsyncClient
+) -> None:
+    await waiting(bench)
+
+    async with bench.db.worker() as connection:
+        sql = await driver(connection)
+        await sql.execute("SELECT 1 FROM account FOR NO KEY UPDATE")
+        saying = asyncio.create_task(api.post("/v1/cases/i1/approve", json={"level_no": 1}))
+        blocked = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        while not await sql.fetchval(blocked):  # noqa: ASYNC110 -- only the database knows
+            await asyncio.sleep(0.01)
+        await sql.execute("UPDATE dunning_case SET state = 'held'")
+
+    assert (await saying).status_code == 409
+    (row,) = await bench.rows("SELECT approved FROM dunning_case")
+    assert row["approved"] is None
 
 
 async def test_an_approved_level_is_not_listed_while_it_is_on_its_way(

@@ -182,6 +182,18 @@ async def test_a_hold_of_debtors_covers_invoices_that_come_later(
     assert {level[0] for level in await bench.levels()} == {"i3", "i4"}
 
 
+async def test_a_token_holds_nobody_twice(bench: Bench, api: httpx.AsyncClient) -> None:
+    await portfolio(bench)
+    hold = {"action": "hold", "filter": {"overdue_days": 1}, "params": {"reason": "x"}}
+    shown = await act(api, **hold)
+    hold |= {"dry_run": False, "expected": shown["token"]}
+    await act(api, **hold)
+
+    await refused(api, 409, **hold)
+
+    assert len(await bench.rows("SELECT 1 FROM hold")) == 2
+
+
 async def test_simple_holds_are_released_at_once_and_reminders_go_on_after_their_rest(
     bench: Bench, api: httpx.AsyncClient
 ) -> None:

@@ -75,6 +75,30 @@ class TestApprovals:
         (row,) = await bench.rows("SELECT state, next_level FROM dunning_case")
         assert row == {"state": "awaiting_approval", "next_level": "letter"}
 
+    async def test_a_level_that_somebody_skipped_is_not_said_to_have_been_too_late(
+        self, office: Office
+    ):
+        bench, ledger = office.bench, Ledger()
+        await office.put("ours", HEAD + REMINDER + FORMAL)
+        await bench.feed(ledger.registered(sandbox_from=START), ledger.debtor())
+        await bench.feed(ledger.invoice(issued_on=START, due_on=DUE, policy_id="ours"))
+        async with Running(bench):
+            await bench.advance("acme", DUE + timedelta(days=7))
+            async with bench.db.tenant("acme") as connection:
+                await decide_level(
+                    SqlApprovals(connection, await driver(connection)),
+                    tenant="acme",
+                    ask=LevelAsk(invoice_id="i1", level_no=2),
+                    approved=False,
+                    by="ann",
+                )
+            await bench.advance("acme", DUE + timedelta(days=8))
+
+        (_, dropped) = (await office.get("/v1/explain/i1"))["history"]
+
+        assert (dropped["level"], dropped["outcome"]) == ("formal", "lapsed")
+        assert dropped["why"] == "The level was dropped: somebody decided to skip it."
+
 
 class TestLostWakes:
     async def test_an_invoice_that_comes_while_its_policy_is_stored_is_opened_in_the_end(

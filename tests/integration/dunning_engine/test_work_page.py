@@ -80,6 +80,7 @@ async def test_the_page_shows_what_waits_and_what_a_yes_would_send(
     assert page.status_code == 200
     assert "A yes sends by email: 900.00 EUR with compensation 40.00." in page.text
     assert page.text.index("i1") < page.text.index("i/2")
+    assert "2026-04-01" in page.text
     assert "<script>" not in page.text
     assert "script-src 'self'" in page.headers["content-security-policy"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +29,13 @@ def test_the_same_parts_always_give_the_same_id(names: list[str]) -> None:
 def test_a_name_based_id_is_the_same_on_every_machine_for_ever() -> None:
     assert str(name_id("acme", "debtor-1")) == "fa9d24d0-a77c-5b07-8734-7decfbf91f11"
     assert short_hash("acme", "debtor-1") == "ac8896391e371ec2"
+
+
+@given(parts)
+def test_a_name_based_id_is_a_uuid_of_version_5(names: list[str]) -> None:
+    namespace = uuid.UUID("6f2c7c0e-6f0a-5d6c-9a53-3f4d3a0d5b11")
+
+    assert name_id(*names) == uuid.uuid5(namespace, "\x1f".join(names))
 
 
 @given(parts, parts)

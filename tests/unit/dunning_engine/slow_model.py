@@ -109,7 +109,9 @@ class Forecast:
         return views or bool(self.ended) or self.block is not None
 
 
-def forecast(account: Account, bills: list[Bill], now: datetime, holidays: frozenset[date]) -> Forecast:
+def forecast(
+    account: Account, bills: list[Bill], now: datetime, holidays: frozenset[date]
+) -> Forecast:
     """What must be decided about these bills at that instant."""
     look = _Look(account, sorted((b for b in bills if not b.over), key=lambda b: b.invoice_id), now)
     look.holidays = holidays
@@ -229,6 +231,8 @@ class _Look:
         policy = bill.policy
         if day < self.counted(bill, self.anchor(bill, level), level.threshold_days, level.counting):
             return False
+        if any(d.served and day <= d.on for d in bill.done):
+            return False  # one level a day, whatever the policy says
         if not _early(level):
             if day < bill.due_on + timedelta(days=policy.grace_days) and policy.grace_days:
                 return False

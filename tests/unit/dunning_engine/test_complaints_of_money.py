@@ -31,7 +31,6 @@ from dunning_engine.handlers.record_facts import fold_invoices
 from tests.unit.dunning_engine.builders import (
     CALENDARS,
     FRANCE,
-    account,
     applied,
     case,
     diary,
@@ -130,9 +129,7 @@ class TestPartPaymentsAndCreditNotes:
     @pytest.mark.parametrize("number", [46650, 42605])
     def test_erpnext_46650_and_42605_each_invoice_shows_its_own_outstanding(self, number):
         """With several invoices in a dunning the outstanding amounts were wrong."""
-        decision = judged(
-            case(open_minor=11), case(invoice_id="i2", open_minor=2200), now=NOW
-        )
+        decision = judged(case(open_minor=11), case(invoice_id="i2", open_minor=2200), now=NOW)
 
         assert {item.invoice_id: item.open_minor for item in decision.items} == {
             "i1": 11,

@@ -10,6 +10,7 @@ import pytest
 
 from dunning_engine.adapters.public_law import PublicLaw
 from dunning_engine.domain.case import Approval, Case, Served
+from dunning_engine.domain.conditions import Conditions
 from dunning_engine.domain.decision import Decision, decide
 from dunning_engine.domain.document import PolicyInvalidError
 from dunning_engine.domain.fees import Fee
@@ -166,3 +167,41 @@ class TestDecisionIds:
 
         assert [lapse.level_no for lapse in (*first.lapses, *second.lapses)] == [1, 2]
         assert first.decision_id != second.decision_id
+
+
+class TestWakes:
+    """A level in whose way something stands is looked at again when its conditions may change."""
+
+    def test_a_level_whose_tries_are_used_up_is_skipped_when_its_conditions_no_longer_hold(self):
+        risky = Conditions(risks=frozenset({"high"}))
+        own = policy(level(1, 0, when=risky), level(2, 14), max_attempts=1)
+        failed = replace(
+            ours(), failures=1, tries=1, last_failure_on=date(2026, 5, 4), failure_reason="bounced"
+        )
+        calm = account(risk="low")
+
+        (verdict,) = judged(failed, policy=own, debtor=calm, now=paris("2026-05-04T09:00")).verdicts
+        later = judged(failed, policy=own, debtor=calm, now=paris("2026-05-05T08:00"))
+
+        assert (verdict.state, verdict.at) == ("blocked", paris("2026-05-05T08:00"))
+        assert [lapse.reason for lapse in later.lapses] == ["not_applicable"]
+
+    @pytest.mark.parametrize(
+        ("obstacle", "facts"),
+        [
+            ({"needs_approval": True}, {}),
+            ({"minimum_minor": (("EUR", 500000),)}, {}),
+            ({}, {"failures": 3, "tries": 3, "failure_reason": "bounced"}),
+        ],
+    )
+    def test_days_that_pass_can_end_a_level_that_waits_for_something_else(self, obstacle, facts):
+        alone = Conditions(invoices_at_most=1)
+        own = policy(level(1, 0, when=alone, **obstacle), level(2, 14))
+        stuck = replace(ours(), **facts)
+        another = ours(invoice_id="i2", due_on=date(2026, 5, 20))
+
+        decision = judged(stuck, another, policy=own, now=paris("2026-05-04T09:00"))
+        later = judged(stuck, another, policy=own, now=paris("2026-05-21T09:00"))
+
+        assert decision.verdicts[0].at == paris("2026-05-05T08:00")
+        assert ("i1", 1) in [(lapse.invoice_id, lapse.level_no) for lapse in later.lapses]

@@ -17,7 +17,8 @@ def new_id() -> uuid.UUID:
 
 def name_id(*parts: str) -> uuid.UUID:
     """A UUIDv5 of the parts: the same parts give the same id on every machine, for ever."""
-    return uuid.uuid5(_NAMESPACE, "\x1f".join(parts))
+    digest = hashlib.sha1(_NAMESPACE.bytes + "\x1f".join(parts).encode()).digest()  # noqa: S324
+    return uuid.UUID(bytes=digest[:16], version=5)
 
 
 def short_hash(*parts: str) -> str:

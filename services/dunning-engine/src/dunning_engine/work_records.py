@@ -85,10 +85,11 @@ class WorkRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkClock:
-    """The tenant's instant and day, and its base currency."""
+    """The tenant's instant, day and zone, and its base currency."""
 
     now: datetime
     today: date
+    zone: str
     base_currency: str | None
 
 

@@ -35,7 +35,8 @@ BROKEN_DAYS = 90
 
 _CLOCK = """
 SELECT coalesce(c.now, clock_timestamp()) AS now, t.base_currency,
-    (coalesce(c.now, clock_timestamp()) AT TIME ZONE coalesce(t.zone, 'UTC'))::date AS today
+    (coalesce(c.now, clock_timestamp()) AT TIME ZONE coalesce(t.zone, 'UTC'))::date AS today,
+    coalesce(t.zone, 'UTC') AS zone
 FROM (SELECT $1::text AS tenant) w
 LEFT JOIN tenant t USING (tenant) LEFT JOIN tenant_clock c USING (tenant)
 """
@@ -140,7 +141,8 @@ WHERE {_OPEN} AND c.state IN ({_WORK_STATES}) AND c.state <> 'awaiting_approval'
   AND (c.state <> 'blocked' OR c.state_reason IN ({_UNWILLING}))
   AND (c.state <> 'held' OR c.state_reason NOT IN ('stale_feed', 'unmatched_receipt'))
   AND NOT EXISTS (SELECT 1 FROM case_level l WHERE l.tenant = c.tenant
-      AND l.invoice_id = c.invoice_id AND l.decided_on > $2::date - $4::int AND l.outcome <> 'lapsed')
+      AND l.invoice_id = c.invoice_id AND l.outcome <> 'lapsed'
+      AND l.decided_on > $2::date - $4::int)
 """
 _UNDECIDABLE = f"""
 SELECT 'silent_overdue', c.invoice_id, c.debtor_id, {_ONE}, 'undecidable', c.next_level_no,

@@ -1,1 +1,1 @@
-"""The page of the work list: templates only. Its routes are `entrypoints.desk_pages`."""
+"""The page of the work list: its template and words. Its routes are `entrypoints.desk_pages`."""

@@ -53,7 +53,7 @@ class Assessment:
 
     def minor(self, kind: Charge) -> int:
         """The charge of that kind in minor units; 0 when there is none."""
-        return sum(charge.amount_minor for charge in self.charges if charge.kind == kind)
+        return sum([charge.amount_minor for charge in self.charges if charge.kind == kind])
 
     @property
     def interest_percent(self) -> Decimal | None:

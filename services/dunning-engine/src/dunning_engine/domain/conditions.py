@@ -69,6 +69,12 @@ class Conditions:
     tags: frozenset[str] = frozenset()
     without_tags: frozenset[str] = frozenset()
 
+    @property
+    def is_of_debtor(self) -> bool:
+        """Does it ask about everything the debtor owes? The answer changes as days pass."""
+        counts = (self.invoices_at_least, self.invoices_at_most)
+        return bool(self.debtor_minimum_minor) or any(count is not None for count in counts)
+
     def unmet(self, case: Case, account: Account, standing: Standing) -> str | None:
         """The name of the first condition that does not hold, or None when all do."""
         for name, holds in self._answers(case, account, standing):

@@ -106,7 +106,7 @@ def _climb(case: Case, policy: Policy, situation: Situation, hold: Hold | None) 
     late_days = max(0, (today - day).days)
     against = agenda.reason_against(max(day, today))
     moment = step("moment", day=max(day, today), late_days=late_days, at=at, against=against)
-    rung = _Rung(case, policy, level, situation, (*bounds, moment), lapses)
+    rung = _Rung(case, policy, level, situation, at, (*bounds, moment), lapses)
     if hold:
         until = _after_holds(at, case, situation, agenda)
         facts = step("held", hold_id=hold.hold_id, reason=hold.reason, until=hold.until)
@@ -139,12 +139,13 @@ def _lapse_reason(case: Case, level: Level, at: datetime, situation: Situation) 
 
 @dataclass(frozen=True, slots=True)
 class _Rung:
-    """One level of one case whose moment is known, and what was found out on the way to it."""
+    """One level of one case, its moment `at`, and what was found out on the way to it."""
 
     case: Case
     policy: Policy
     level: Level
     situation: Situation
+    at: datetime
     trace: tuple[Step, ...]
     lapses: tuple[LevelDone, ...]
 
@@ -156,10 +157,20 @@ class _Rung:
 
     @property
     def gives_way(self) -> datetime | None:
-        """A blocked level before the due date gives way to the next one when it lapses."""
-        if not self.level.is_pre_due:
-            return None
-        return self._first_moment(add_days(self.case.due_on, 1))
+        """When a blocked level may lapse by itself, and so give way to the next one.
+
+        One before the due date does after that date. Whether it applies is asked first at its
+        moment, and what the debtor owes in all may change with every day.
+        """
+        moments = []
+        when = self.level.when if self.level.otherwise == "skip" else None
+        if self.level.is_pre_due:
+            moments.append(self._first_moment(add_days(self.case.due_on, 1)))
+        if (when or self.level.needs_approval) and self.at > self.situation.now:
+            moments.append(self.at)
+        elif when and when.is_of_debtor:
+            moments.append(self._tomorrow())
+        return min(moments, default=None)
 
     def _first_moment(self, day: date) -> datetime:
         return self.situation.agendas[self.policy.key].first_moment(day, self.situation.now)

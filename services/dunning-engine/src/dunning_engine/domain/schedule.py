@@ -44,6 +44,7 @@ def add_days(day: date, days: int) -> date:
     return _LAST_DAY if moved > _LAST_DAY else _FIRST_DAY
 
 
+@lru_cache(maxsize=65536)
 def local_date(at: datetime, zone: str) -> date:
     """The date on the wall of the zone at that instant."""
     return at.astimezone(ZoneInfo(zone)).date()

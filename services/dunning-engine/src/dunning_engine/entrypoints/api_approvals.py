@@ -5,7 +5,7 @@ Reading takes `dunning:read`, saying yes or no `dunning:approve`; `dunning:write
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -194,4 +194,4 @@ def _place(values: list[Any]) -> ApprovalPlace:
     at = datetime.fromisoformat(since)
     if at.tzinfo is None or not isinstance(invoice_id, str) or "\x00" in invoice_id:
         raise ValueError("not a place of this list")
-    return at, invoice_id
+    return at.astimezone(UTC), invoice_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
@@ -334,4 +334,4 @@ def _note_place(values: list[Any]) -> NotePlace:
     written_at = datetime.fromisoformat(at)
     if written_at.tzinfo is None:
         raise ValueError("no time zone")
-    return written_at, UUID(note_id)
+    return written_at.astimezone(UTC), UUID(note_id)

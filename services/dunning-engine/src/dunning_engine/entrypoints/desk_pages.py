@@ -5,7 +5,6 @@ Shows and does what the API does, through the same handlers; decides nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode
@@ -17,9 +16,10 @@ from dunning_common.problems import ProblemError
 from dunning_common.web import Pages, Viewer, same_origin
 from dunning_engine.acting import SUBJECT
 from dunning_engine.adapters.sql_stores import StoreRoom, Stores
+from dunning_engine.desk.view import KEPT, SAID, TEXT_MAX, Asked, clean, in_words
+from dunning_engine.domain.schedule import local_date
 from dunning_engine.domain.work_item import SEPARATOR, WORK_KINDS, UnknownItemError, item_key
 from dunning_engine.entrypoints.api_work import place_of_item, show_item, work_place
-from dunning_engine.entrypoints.hold_edges import amount
 from dunning_engine.entrypoints.web import from_cursor, to_cursor
 from dunning_engine.handlers.approve_level import (
     StaleLevelError,
@@ -30,62 +30,11 @@ from dunning_engine.handlers.approve_level import (
 )
 from dunning_engine.handlers.sweep_accounts import Law
 from dunning_engine.handlers.work_list import assign_work, finish_work, list_work
-from dunning_engine.work_records import LevelAsk, WorkFilter, WorkItem
+from dunning_engine.work_records import LevelAsk, WorkItem
 
 SHOWN = 50
-TEXT_MAX = 200
-KEPT = ("kind", "assignee", "debtor_id")
 Back = Annotated[str, Form(max_length=2000)]
 Who = Annotated[str, Form(max_length=TEXT_MAX)]
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What the page says about what was just done."""
-
-    words: str
-    bad: bool = False
-
-
-SAID = {
-    "approve": Said("The level goes out as soon as it may."),
-    "reject": Said("The level is skipped."),
-    "assign": Said("It was given to somebody."),
-    "done": Said("It is off the list until it happens anew."),
-    "stale": Said("Something else waits there now; nothing was done. Look at it again.", bad=True),
-    "gone": Said("Nothing has to be done about that any more.", bad=True),
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What the form above the list asks for; what cannot be read restricts nothing."""
-
-    kind: str
-    assignee: str
-    debtor_id: str
-
-    @classmethod
-    def of(cls, request: Request) -> Asked:
-        """The query parameters of the page."""
-        values = {name: _clean(request.query_params.get(name, "")) for name in KEPT}
-        if values["kind"] not in WORK_KINDS:
-            values["kind"] = ""
-        return cls(**values)
-
-    @property
-    def query(self) -> dict[str, str]:
-        """The same as query parameters."""
-        values = {name: getattr(self, name) for name in KEPT}
-        return {name: value for name, value in values.items() if value}
-
-    @property
-    def filter(self) -> WorkFilter:
-        """The same as the handlers know it."""
-        kinds = tuple(kind for kind in WORK_KINDS if self.kind in ("", kind))
-        return WorkFilter(
-            kinds=kinds, assignee=self.assignee or None, debtor_id=self.debtor_id or None
-        )
 
 
 def desk_routes(pages: Pages, rooms: StoreRoom, law: Law) -> APIRouter:
@@ -96,7 +45,7 @@ def desk_routes(pages: Pages, rooms: StoreRoom, law: Law) -> APIRouter:
     async def show(
         request: Request, viewer: Viewer = Depends(pages.viewer("dunning:read"))
     ) -> HTMLResponse:
-        asked = Asked.of(request)
+        asked = Asked.of(request.query_params)
         items: list[dict[str, Any]] = []
         more = ""
         if viewer.tenant:
@@ -162,7 +111,7 @@ def _forms(router: APIRouter, pages: Pages, rooms: StoreRoom) -> None:
                     stores.work,
                     tenant=viewer.tenant,
                     key=item_key(item_id),
-                    assignee=_clean(assignee) or None,
+                    assignee=clean(assignee) or None,
                     by=viewer.principal.subject,
                 )
         except UnknownItemError:
@@ -221,20 +170,16 @@ async def _shown(
             stores.approvals, stores.policies, law.rates, tenant=tenant,
             cases=list(cases.values()),
         )  # fmt: skip
+    zone = (await stores.work.clock(tenant)).zone
     shown = []
     for item in items:
         send = sends.get(item.invoice_ids[0]) if item.key.kind == "approval" else None
-        shown.append(show_item(item) | {"sends": send and _in_words(send, item.currency)})
+        more = {
+            "sends": send and in_words(send, item.currency),
+            "since_on": item.since and local_date(item.since, zone).isoformat(),
+        }
+        shown.append(show_item(item) | more)
     return shown
-
-
-def _in_words(send: WouldSend, currency: str) -> str:
-    if send.level.final:
-        return f"A yes ends the ladder: {send.level.final.replace('_', ' ')}."
-    how = " and ".join(channel.replace("_", " ") for channel in send.channels)
-    sums = [f"{charge.kind} {amount(charge.amount_minor, currency)}" for charge in send.charges]
-    charges = f" with {', '.join(sums)}" if sums else ""
-    return f"A yes sends by {how}: {amount(send.asks_minor, currency)} {currency}{charges}."
 
 
 def _after(request: Request) -> Any:
@@ -247,10 +192,6 @@ def _after(request: Request) -> Any:
 
 def _to_list(back: str, said: str) -> RedirectResponse:
     """Back to the list as it was filtered; only parameters that are ours are kept."""
-    kept = {name: _clean(value) for name, value in parse_qsl(back) if name in KEPT}
+    kept = {name: clean(value) for name, value in parse_qsl(back) if name in KEPT}
     target = f"/work?{urlencode(kept | {'said': said})}"
     return RedirectResponse(target, HTTPStatus.SEE_OTHER)
-
-
-def _clean(text: str) -> str:
-    return "".join(letter for letter in text[:TEXT_MAX] if letter.isprintable()).strip()

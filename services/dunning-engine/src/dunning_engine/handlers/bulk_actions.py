@@ -27,10 +27,11 @@ from dunning_engine.handlers.bulk_holds import (
 from dunning_engine.handlers.place_hold import SIMPLE_KINDS
 from dunning_engine.handlers.work_list import WorkStore, list_work
 from dunning_engine.records import HoldRow
-from dunning_engine.work_records import LevelAsk, Mark, WaitingCase
+from dunning_engine.work_records import HoldFilter, LevelAsk, Mark, WaitingCase
 
 ITEMS_MAX = 1000
 """Most items of one call."""
+HOLDS_MAX = 100 * ITEMS_MAX
 
 
 class TooManyItemsError(ValueError):
@@ -100,7 +101,7 @@ async def execute_bulk(
 async def _items(tools: BulkTools, tenant: str, wish: BulkWish) -> list[BulkItem]:
     match wish.action:
         case "hold":
-            items = _to_hold(await _cases(tools, tenant, wish), wish)
+            items = await _to_hold(tools, tenant, wish)
         case "release":
             items = await _to_release(tools, tenant, wish)
         case "approve" | "reject":
@@ -150,11 +151,18 @@ def _bounded(found: list[Any]) -> list[Any]:
     return found
 
 
-def _to_hold(cases: Sequence[WaitingCase], wish: BulkWish) -> list[BulkItem]:
-    """One hold a debtor, for its invoices that were found or for all of them."""
+async def _to_hold(tools: BulkTools, tenant: str, wish: BulkWish) -> list[BulkItem]:
+    """One hold a debtor, for its invoices that were found or for all of them.
+
+    The holds that there are count for the token: done again with it, nothing is held twice.
+    """
     of_debtor: defaultdict[str, list[WaitingCase]] = defaultdict(list)
-    for case in cases:
+    for case in await _cases(tools, tenant, wish):
         of_debtor[case.debtor_id].append(case)
+    held: defaultdict[str, list[str]] = defaultdict(list)
+    theirs = HoldFilter(debtor_ids=list(of_debtor))
+    for hold in await tools.bulk.live_holds(tenant, theirs, SIMPLE_KINDS, limit=HOLDS_MAX):
+        held[hold.debtor_id].append(str(hold.hold_id))
     until = f" until {wish.params.until.isoformat()}" if wish.params.until else ""
     return [
         BulkItem(
@@ -166,7 +174,9 @@ def _to_hold(cases: Sequence[WaitingCase], wish: BulkWish) -> list[BulkItem]:
             change="all invoices of the debtor are held" + until
             if wish.whole_debtors
             else f"{len(found)} invoices are held{until}",
-            state=json.dumps([[case.invoice_id, case.version] for case in found]),
+            state=json.dumps(
+                [held[debtor_id], [[case.invoice_id, case.version] for case in found]]
+            ),
         )
         for debtor_id, found in of_debtor.items()
     ]

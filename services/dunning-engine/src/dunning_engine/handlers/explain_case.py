@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from dunning_engine.domain.explain import explain, explain_verdict
+from dunning_engine.domain.explain import LAPSES, explain, explain_verdict
 from dunning_engine.domain.record import recorded_verdict
 from dunning_engine.handlers.explain_selection import PinShelf, explain_selection
 from dunning_engine.handlers.open_cases import open_cases
@@ -172,7 +172,8 @@ def _why(entry: Row, record: bytes | None, row: Row, zone: str) -> str:
     verdict = recorded_verdict(record, row["invoice_id"]) if record else None
     said = list(explain_verdict(verdict, row["currency"], zone)) if verdict else []
     if entry["outcome"] == "lapsed":
-        said = ["It was too late for this level."]
+        why = LAPSES.get(entry["reason"] or "too_late", entry["reason"])
+        said = [f"The level was dropped: {why}."]
     elif entry["outcome"] in ("failed", "returned"):
         said.append(f"It did not go out: {entry['reason']}.")
     return " ".join(said)
