@@ -54,6 +54,36 @@ def test_a_seed_is_the_same_story_every_time():
     assert first.nature.diary == again.nature.diary
 
 
+def test_every_kind_of_fault_happens():
+    """A simulation in which nothing goes wrong proves nothing."""
+    story = ""
+    for seed in range(100):
+        world = World(seed)
+        world.live()
+        story += "\n".join(world.nature.diary)
+
+    faults = (
+        "worker a was killed",
+        "worker b was killed",
+        "unknown (no answer)",
+        "unknown (cut before it was taken)",
+        "unknown (lease_expired)",
+        "sent (proved_by_provider)",
+        "planned (busy)",
+        "planned (waiting_for_ledger)",
+        "failed (550)",
+        "suppressed (no_address)",
+        "suppressed (revoked)",
+        "returned (permit_refused: changed)",
+        "returned (permit_refused: paid)",
+        "PaymentReversedV1",
+        "InvoiceAmendedV1",
+        "ChargePostedV1",
+        "held for",
+    )
+    assert [fault for fault in faults if fault not in story] == []
+
+
 @pytest.mark.parametrize(
     ("bug", "symptom"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import date, time
+from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -26,6 +26,7 @@ from tests.unit.dunning_engine.builders import FRANCE
 from tests.unit.dunning_engine.slow_model import moves_of
 
 TENANT = "acme"
+ONE_DAY = timedelta(days=1)
 
 
 def _level(code: str, number: int, days: int, **more: Any) -> Level:
@@ -153,12 +154,17 @@ class Books:
         return self._say(invoice_id, kind, on, more, open_minor=left, status=status)
 
     def reverse(self, invoice_id: str, on: date) -> InvoiceEvent | None:
-        """The last payment bounces."""
+        """The last payment bounces: on its own value date, if need be, but after those of others.
+
+        Which of several payments valued afterwards bounced is nothing that the event could tell.
+        """
         entry = self.entries[invoice_id]
-        live = [move for move in moves_of(entry.events) if move[2] is None]
+        moves = moves_of(entry.events)
+        live = [move for move in moves if move[2] is None]
         if not live or entry.state.status not in ("open", "paid"):
             return None
         amount = live[-1][1]
+        on = max([on, *(move[0] + ONE_DAY for move in moves if move is not live[-1])])
         more = {"payment_id": "p", "amount_minor": amount}
         owed = entry.state.open_minor + amount
         return self._say(invoice_id, PaymentReversedV1, on, more, open_minor=owed, status="open")

@@ -249,7 +249,10 @@ def _balances(
         case InvoiceAmendedV1():  # the amount was wrong from the first day on
             return tuple(replace(b, open_minor=max(b.open_minor + delta, 0)) for b in history)
         case PaymentReversedV1():  # owed again on the day on which the payment bounced
-            return _moved(history, delta, _bounced_on(history, delta, event.effective_on) - ONE_DAY)
+            since = _bounced_on(history, delta, event.effective_on)
+            moved = _moved(history, delta, since - ONE_DAY)
+            most = invoice.amount_minor
+            return tuple(replace(b, open_minor=min(b.open_minor, most)) for b in moved)
         case _:
             return _moved(history, delta, event.effective_on)
 
@@ -259,7 +262,8 @@ def _bounced_on(history: tuple[Balance, ...], delta: int, on: date) -> date:
 
     A payment counts from the day after its value date. One that bounced by then never did, and
     owing it again from `on` would ask for more than the invoice. The event does not name the value
-    date; of several payments that fit, the last one errs in the debtor's favour.
+    date: where several payments fit, the last one is taken, and the amount of the invoice bounds
+    what is owed.
     """
     counted = (
         after.since
