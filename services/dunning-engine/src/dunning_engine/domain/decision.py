@@ -120,6 +120,8 @@ def _rulings(cases: Sequence[Case], situation: Situation) -> list[Ruling]:
             if case.invoice_id not in found:
                 found[case.invoice_id] = judge(case, situation)
         gone = {invoice_id for invoice_id, ruling in found.items() if ruling.hand_over}
+        if not gone:
+            return list(found.values())
         rest = [case for case in cases if case.invoice_id not in gone]
         standing = standing_of(rest, situation.today)
         if standing == situation.standing:
