@@ -84,7 +84,6 @@ class TestAnchors:
         # 1 May is a holiday, 2 and 3 May a weekend: Monday, Tuesday, Wednesday.
         assert verdict.at == paris("2026-05-06T08:00")
 
-
     def test_two_levels_never_go_out_on_one_day(self):
         own = policy(level(1, -1), level(2, 0))
         served = ours().completed(1, "level_1", DUE)

@@ -56,7 +56,12 @@ def test_the_policy_that_the_refusals_start_from_is_fine():
         ("name: Ours", "name: Ours\nname: Mine", 2, "stands here twice"),
         ("gap_days: 14", "gap: 14", 16, "unknown key"),
         ("name: Ours", "nom: Ours", 1, "unknown key"),
-        ("threshold_days: -3", "threshold_days: -3\n    anchor: previous_level", 7, "none before it"),
+        (
+            "threshold_days: -3",
+            "threshold_days: -3\n    anchor: previous_level",
+            7,
+            "none before it",
+        ),
         (
             "threshold_days: -3",
             "threshold_days: -3\n    charges: [interest]",

@@ -20,7 +20,8 @@ STUCK = ("waiting", "held", "blocked", "awaiting_approval")
 _CASE = """c.invoice_id, c.debtor_id, c.number, c.issued_on, c.due_on, c.currency, c.amount_minor,
     c.open_minor, c.charges_open_minor, c.status, c.settled_on, c.version, c.policy_id,
     c.policy_version, c.opened_at, c.closed, c.closed_at, c.flight_notice, c.flight_revoked,
-    c.failures, c.failure_reason, c.final_action, c.state, c.state_reason, c.next_level_no, c.next_level, c.next_at,
+    c.failures, c.failure_reason, c.final_action, c.state, c.state_reason, c.next_level_no,
+    c.next_level, c.next_at,
     (SELECT max(coalesce(l.rung, l.level_no)) FROM case_level l WHERE l.tenant = c.tenant
         AND l.invoice_id = c.invoice_id AND l.outcome IN ('served', 'lapsed')) AS level_no"""
 _ONE = f"""

@@ -89,8 +89,8 @@ def _expression(hint: Any, item: str) -> str:
         parts = f"[{_expression(arguments[0], part)} for {part} in {item}]"
         return f"'[' + ','.join({parts}) + ']'"
     if origin is tuple:
-        parts = [_expression(part, f"{item}[{place}]") for place, part in enumerate(arguments)]
-        return "'[' + " + " + ',' + ".join(parts) + " + ']'"
+        places = [_expression(part, f"{item}[{place}]") for place, part in enumerate(arguments)]
+        return "'[' + " + " + ',' + ".join(places) + " + ']'"
     return f"_WRITERS[type({item})]({item})"
 
 
