@@ -99,6 +99,19 @@ def test_a_payment_counts_from_the_day_after_its_value_date() -> None:
     ]
 
 
+def test_a_payment_that_bounced_by_its_value_date_never_counted() -> None:
+    ledger = Ledger()
+    row = _fold(
+        [
+            ledger.invoice(issued_on=ISSUED, due_on=DUE, amount_minor=1_000),
+            ledger.paid(on=date(2026, 4, 5), amount_minor=1_000),
+            ledger.reversed(on=date(2026, 4, 3), covered_on=date(2026, 4, 5)),
+        ]
+    )
+
+    assert {balance.open_minor for balance in row.balances} == {1_000}
+
+
 def test_a_bounced_payment_is_owed_again_from_that_day_on() -> None:
     ledger = Ledger()
     row = _fold(

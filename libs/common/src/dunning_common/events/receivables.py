@@ -78,10 +78,14 @@ class PaymentAllocatedV1(_InvoicePayload):
 
 
 class PaymentReversedV1(_InvoicePayload):
-    """A booked payment bounced or was charged back; the invoice owes again."""
+    """A booked payment bounced or was charged back; the invoice owes again.
+
+    `covered_on` is the day on which it had been booked against the invoice, its value date.
+    """
 
     payment_id: str
     amount_minor: int
+    covered_on: date | None = None
     reason: str = ""
 
 

@@ -249,7 +249,7 @@ def _balances(
         case InvoiceAmendedV1():  # the amount was wrong from the first day on
             return tuple(replace(b, open_minor=max(b.open_minor + delta, 0)) for b in history)
         case PaymentReversedV1():  # owed again on the day on which the payment bounced
-            since = _bounced_on(history, delta, event.effective_on)
+            since = _bounced_on(history, delta, event)
             moved = _moved(history, delta, since - ONE_DAY)
             most = invoice.amount_minor
             return tuple(replace(b, open_minor=min(b.open_minor, most)) for b in moved)
@@ -257,14 +257,16 @@ def _balances(
             return _moved(history, delta, event.effective_on)
 
 
-def _bounced_on(history: tuple[Balance, ...], delta: int, on: date) -> date:
+def _bounced_on(history: tuple[Balance, ...], delta: int, event: PaymentReversedV1) -> date:
     """The day from which a bounced payment is owed again: not before it counted at all.
 
     A payment counts from the day after its value date. One that bounced by then never did, and
-    owing it again from `on` would ask for more than the invoice. The event does not name the value
-    date: where several payments fit, the last one is taken, and the amount of the invoice bounds
-    what is owed.
+    owing it again from that day would ask for more than the invoice. Where the event does not name
+    the value date, the last payment that fits is taken.
     """
+    on = event.effective_on
+    if event.covered_on:
+        return max(on, event.covered_on + ONE_DAY)
     counted = (
         after.since
         for before, after in pairwise(history)

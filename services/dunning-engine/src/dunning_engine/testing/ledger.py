@@ -122,14 +122,20 @@ class Ledger:
         )
         return self._about(event, state.debtor_id, invoice_id)
 
-    def reversed(self, invoice_id: str = "i1", *, on: date) -> Envelope:
+    def reversed(
+        self, invoice_id: str = "i1", *, on: date, covered_on: date | None = None
+    ) -> Envelope:
         """The payment bounced: everything is owed again."""
         before = self.invoices[invoice_id]
         state = self._moved(
             invoice_id, open_minor=before.amount_minor, status="open", settled_on=None
         )
         event = ledger.PaymentReversedV1(
-            invoice=state, effective_on=on, payment_id="p", amount_minor=before.amount_minor
+            invoice=state,
+            effective_on=on,
+            payment_id="p",
+            amount_minor=before.amount_minor,
+            covered_on=covered_on,
         )
         return self._about(event, state.debtor_id, invoice_id)
 

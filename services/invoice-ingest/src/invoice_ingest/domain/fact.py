@@ -62,12 +62,13 @@ class CreditAllocated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentReversed:
-    """A payment that had covered part of an invoice bounced."""
+    """A payment that had covered part of an invoice, from its value date on, bounced."""
 
     invoice: Invoice
     effective_on: date
     payment_id: str
     amount_minor: int
+    covered_on: date
     reason: str
 
 

@@ -164,6 +164,7 @@ def reverse_payment(book: Book, payment_id: str, *, reason: str, on: date | None
                 effective_on=effective_on,
                 payment_id=payment_id,
                 amount_minor=cover.amount_minor,
+                covered_on=cover.effective_on,
                 reason=reason,
             )
         )

@@ -110,6 +110,7 @@ def _payload(fact: InvoiceFact, state: InvoiceState) -> Payload:  # noqa: PLR091
                 effective_on=on,
                 payment_id=fact.payment_id,
                 amount_minor=fact.amount_minor,
+                covered_on=fact.covered_on,
                 reason=fact.reason,
             )
         case ChargePosted():
