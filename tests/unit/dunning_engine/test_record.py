@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Literal
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -109,6 +111,20 @@ def test_only_the_policies_of_the_cases_are_kept():
     assert [policy["policy_id"] for policy in inputs["policies"]] == ["france-b2b"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Every:
+    word: str
+    flag: bool
+    pairs: tuple[tuple[str, int | None], ...]
+    maybe: int | None
+    kind: Literal["a", "b"]
+    days: tuple[date, ...]
+    what: str | int | bool | None
+    names: frozenset[str]
+    rate: Decimal
+    by_name: dict[str, object]
+
+
 class TestPlainData:
     def test_a_value_without_an_exact_form_is_refused(self):
         with pytest.raises(TypeError, match="object has no exact plain form"):
@@ -135,6 +151,36 @@ class TestPlainData:
             tags: tuple[str, ...] = ()
 
         assert canonical_json(Old(name="x")) == canonical_json(New(name="x"))
+
+    def test_equal_instants_of_two_zones_keep_their_own_text(self):
+        in_utc = datetime(2026, 4, 2, 7, tzinfo=UTC)
+        there = in_utc.astimezone(ZoneInfo("Europe/Paris"))
+
+        assert there == in_utc
+        assert canonical_json([in_utc, there]) == (
+            b'["2026-04-02T07:00:00+00:00","2026-04-02T09:00:00+02:00"]'
+        )
+
+    def test_every_kind_of_field_is_written_as_json_writes_it(self):
+        value = Every(
+            word='"\u20ac\n', flag=True, pairs=(("a", 1), ("b", None)), maybe=None, kind="b",
+            days=(date(2026, 4, 2),), what=True, names=frozenset({"y", "x"}), rate=Decimal("2.40"),
+            by_name={"b": 1, "a": ()},
+        )  # fmt: skip
+
+        assert json.loads(canonical_json(value)) == {
+            "word": '"\u20ac\n', "flag": True, "pairs": [["a", 1], ["b", None]], "maybe": None,
+            "kind": "b", "days": ["2026-04-02"], "what": True, "names": ["x", "y"],
+            "rate": "2.40", "by_name": {"a": [], "b": 1},
+        }  # fmt: skip
+        assert list(json.loads(canonical_json(value))) == sorted(
+            field.name for field in fields(Every)
+        )
+
+    @pytest.mark.parametrize("value", [{1: "a"}, float("nan"), {"a": b"bytes"}])
+    def test_what_json_cannot_hold_exactly_is_refused(self, value):
+        with pytest.raises((TypeError, ValueError)):
+            canonical_json(value)
 
     def test_a_case_survives_the_way_there_and_back(self):
         full = case().lapsed(1, "courtesy", date(2026, 5, 1)).requested(NOTICE, 2).revoked()
