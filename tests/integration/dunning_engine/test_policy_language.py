@@ -15,35 +15,17 @@ from dunning_common.events.dunning import (
 )
 from dunning_engine.domain.conditions import Conditions
 from dunning_engine.domain.policy import ContactBudget, Level, Policy
-from dunning_engine.testing import Bench, Ledger, Running
+from dunning_engine.testing import Bench, Ledger, Running, policies
+from dunning_engine.testing.policies import level
 
 START = date(2026, 3, 2)  # a Monday
 DUE = date(2026, 3, 10)
 
 
-def level(number: int, days: int, **changes: Any) -> Level:
-    usual: dict[str, Any] = {
-        "code": f"level_{number}",
-        "level_no": number,
-        "threshold_days": days,
-        "gap_days": 0 if number == 1 else 7,
-        "channels": ("email",),
-        "template": "first_reminder",
-    }
-    return Level(**usual | changes)
-
-
 def policy(*levels: Level, **changes: Any) -> Policy:
-    usual: dict[str, Any] = {
-        "policy_id": "own",
-        "version": 1,
-        "name": "Own",
-        "country": "FR",
-        "levels": levels,
-        "weekdays": frozenset(range(7)),
-        "observe_holidays": False,
-    }
-    return Policy(**usual | changes)
+    """A policy that may speak every day."""
+    every_day: dict[str, Any] = {"weekdays": frozenset(range(7)), "observe_holidays": False}
+    return policies.policy(*levels, **every_day | changes)
 
 
 async def sandbox(bench: Bench, own: Policy, **registration: Any) -> Ledger:

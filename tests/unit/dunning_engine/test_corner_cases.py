@@ -14,36 +14,13 @@ from dunning_engine.domain.conditions import Conditions
 from dunning_engine.domain.decision import Decision, decide
 from dunning_engine.domain.document import PolicyInvalidError
 from dunning_engine.domain.fees import Fee
-from dunning_engine.domain.policy import Level, Policy
 from dunning_engine.domain.policy_document import read_policy
 from dunning_engine.domain.record import make_record, recompute
+from dunning_engine.testing.policies import level, policy
 
 from .builders import account, case, judged, local, paris
 
 BERLIN = "Europe/Berlin"
-
-
-def level(number: int, days: int, **changes: Any) -> Level:
-    usual: dict[str, Any] = {
-        "code": f"level_{number}",
-        "level_no": number,
-        "threshold_days": days,
-        "gap_days": 0 if number == 1 else 7,
-        "channels": ("email",),
-        "template": "first_reminder",
-    }
-    return Level(**usual | changes)
-
-
-def policy(*levels: Level, **changes: Any) -> Policy:
-    usual: dict[str, Any] = {
-        "policy_id": "own",
-        "version": 1,
-        "name": "Own",
-        "country": "FR",
-        "levels": levels,
-    }
-    return Policy(**usual | changes)
 
 
 def ours(**changes: Any) -> Case:

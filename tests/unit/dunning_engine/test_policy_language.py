@@ -13,34 +13,12 @@ from dunning_engine.domain.account import Hold, Instalment
 from dunning_engine.domain.case import Approval, Balance
 from dunning_engine.domain.conditions import Conditions
 from dunning_engine.domain.fees import Fee, FeeTier, fee_minor
-from dunning_engine.domain.policy import ContactBudget, Level, Policy
+from dunning_engine.domain.policy import ContactBudget, Policy
+from dunning_engine.testing.policies import level, policy
 from tests.unit.dunning_engine.builders import account, applied, case, judged, paris
 
 DUE = date(2026, 4, 30)  # a Thursday
 ON_DUE_DAY = paris("2026-04-30T09:00")
-
-
-def level(number: int, days: int, **changes: Any) -> Level:
-    usual: dict[str, Any] = {
-        "code": f"level_{number}",
-        "level_no": number,
-        "threshold_days": days,
-        "gap_days": 0 if number == 1 else 7,
-        "channels": ("email",),
-        "template": "first_reminder",
-    }
-    return Level(**usual | changes)
-
-
-def policy(*levels: Level, **changes: Any) -> Policy:
-    usual: dict[str, Any] = {
-        "policy_id": "own",
-        "version": 1,
-        "name": "Own",
-        "country": "FR",
-        "levels": levels or (level(1, 0), level(2, 14)),
-    }
-    return Policy(**usual | changes)
 
 
 def ours(**changes: Any) -> Any:
