@@ -342,4 +342,5 @@ async def test_a_sweeper_comes_back_when_all_has_settled(databases: Databases) -
         with suppress(asyncio.CancelledError):
             await sweeping
 
-    assert await bench.sweep() == 0
+    (notice,) = await bench.sent(NoticeRequestedV1)
+    assert [item["invoice_id"] for item in notice.data["items"]] == ["i1"]

@@ -100,8 +100,8 @@ async def test_what_has_to_be_done_is_listed_with_its_cause(dunning: Command) ->
     assert "i1 level 1" in said
     assert "d[1]" in said
     assert "100.00 EUR" in said
-    assert "wants a person to approve" in said
     found = json.loads(as_json)
+    assert "wants a person to approve" in found["items"][0]["words"]
     assert len(found["items"]) == 1
     assert found["next_cursor"]
 
