@@ -54,7 +54,7 @@ format: $(DEV) ## Put the code into its format
 	@"$(PY)" -m ruff check --fix-only -q .
 
 test: $(DEV) ## All tests that need nothing but the wheels
-	@"$(PY)" -m pytest -n 3 --dist loadgroup -m "not benchmark and not slow" tests $(PYTEST_ARGS)
+	@"$(PY)" -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not benchmark and not slow" tests $(PYTEST_ARGS)
 
 model: $(DEV) ## 10,000 random histories against a slow model of the rules (some minutes)
 	@DUNNING_MODEL_RUNS=$(or $(RUNS),10000) "$(PY)" -m pytest -q --timeout 7200 \

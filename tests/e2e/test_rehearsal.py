@@ -30,7 +30,7 @@ PARIS = ZoneInfo("Europe/Paris")
 
 Message = tuple[str, date, str, frozenset[str]]
 
-pytestmark = [pytest.mark.timeout(1_500), pytest.mark.xdist_group("rehearsal")]
+pytestmark = pytest.mark.timeout(1_500)
 
 
 def arguments(file: Path, *more: str) -> list[str]:

@@ -26,7 +26,6 @@ from standalone.embedded import child
 
 pytestmark = [
     pytest.mark.skipif("DUNNING_TEST_KAFKA" in os.environ, reason="it brings its own broker"),
-    pytest.mark.xdist_group("standalone"),
     pytest.mark.timeout(400),
 ]
 START_S = 150  # bounds a test that cannot succeed; nothing here is timed
