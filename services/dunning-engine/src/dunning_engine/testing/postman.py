@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 Outcome = Literal["sent", "unknown", "failed", "suppressed", "returned", "silence"]
 HandOver = Callable[..., Awaitable[None]]
 Chooser = Callable[[Envelope, NoticeMessage], Outcome]
+# By transactions, not by positions: one that ends late may have the smaller position.
 _NEW_EVENTS = """
-SELECT position, envelope, txid < pg_snapshot_xmin(pg_current_snapshot()) AS ended FROM outbox
-WHERE position > $1 AND topic = 'dunning.v1' ORDER BY position
+SELECT envelope, pg_snapshot_xmin(pg_current_snapshot())::text AS xmin FROM outbox
+WHERE txid >= $1::text::xid8 AND topic = 'dunning.v1' ORDER BY position
 """
 
 
@@ -33,7 +34,7 @@ class Postman:
     bench: Bench
     choose: Chooser = lambda _request, _message: "sent"
     seen: set[UUID] = field(default_factory=set)
-    read_until: int = 0
+    read_from: str = "0"
     hand_over: HandOver | None = None
     letters: list[Envelope] = field(default_factory=list)
 
@@ -54,9 +55,8 @@ class Postman:
 
     async def _new(self) -> list[Envelope]:
         """Requests written since the last time, also by transactions that ended late."""
-        rows = await self.bench.rows(_NEW_EVENTS, self.read_until)
-        ended = [row["position"] for row in rows if row["ended"]]
-        self.read_until = max(ended, default=self.read_until)
+        rows = await self.bench.rows(_NEW_EVENTS, self.read_from)
+        self.read_from = rows[0]["xmin"] if rows else self.read_from
         envelopes = [Envelope.from_bytes(row["envelope"]) for row in rows]
         return [e for e in envelopes if e.type == NoticeRequestedV1.__name__]
 
