@@ -201,7 +201,7 @@ class _Rung:
 
     def _evidence(self) -> Ruling | None:
         """Could it be paid without our knowing it?"""
-        account, now, hours = self.situation.account, self.situation.now, None
+        account, now = self.situation.account, self.situation.now
         if (hours := self.policy.payment_feed_hours) is not None:
             fresh = account.payments_fresh_until
             if fresh is None or now - fresh > timedelta(hours=hours):
