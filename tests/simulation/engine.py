@@ -6,7 +6,6 @@ A transaction is a piece of code without `await`: a kill comes before or after i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,6 +14,7 @@ from dunning_common.events.contacts import ContactsChangedV1
 from dunning_common.events.envelope import Envelope, Payload
 from dunning_common.events.notifications import NotificationsEvent
 from dunning_common.events.receivables import InvoiceEvent
+from dunning_common.values import replace
 from dunning_engine.domain.account import Account, Hold
 from dunning_engine.domain.case import Case
 from dunning_engine.domain.decision import Decision, decide

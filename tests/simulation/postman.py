@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from dunning_common.events.dunning import NoticeRequestedV1, NoticeRevokedV1
 from dunning_common.events.envelope import Payload
 from dunning_common.events.tenants import TenantRegisteredV1
 from dunning_common.ids import name_id
+from dunning_common.values import replace
 from notifier.channels.base import (
     Deadline,
     DeadlinePassedError,

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
 from datetime import timedelta
 
 from dunning_common.events.contacts import ContactsChangedV1
 from dunning_common.events.receivables import InvoiceState
+from dunning_common.values import replace
 from dunning_engine.domain.account import Account
 from dunning_engine.domain.policy import ContactBudget, Policy
 from notifier.domain.message import State

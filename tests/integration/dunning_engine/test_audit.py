@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from dunning_common.auth import SCOPES
 from dunning_common.db import driver
+from dunning_common.values import replace
 from dunning_engine.testing import Bench, Ledger, Running, always_open
 from tests.integration.dunning_engine.conftest import Headers
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from dunning_common.auth import SCOPES
 from dunning_common.events.dunning import HoldPlacedV1, HoldReleasedV1, NoticeRevokedV1
+from dunning_common.values import replace
 from dunning_engine.domain.policy import Policy
 from dunning_engine.handlers.set_clock import set_clock
 from dunning_engine.testing import Bench, Ledger, Running, always_open

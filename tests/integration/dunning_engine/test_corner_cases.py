@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
 from dunning_common.db import driver
+from dunning_common.values import replace
 from dunning_engine.adapters.sql_approvals import SqlApprovals
 from dunning_engine.handlers.approve_level import StaleLevelError, decide_level
 from dunning_engine.handlers.store_policy import store_policy

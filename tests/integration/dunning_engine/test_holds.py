@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,6 +14,7 @@ from dunning_common.events.dunning import (
     NoticeRequestedV1,
     NoticeRevokedV1,
 )
+from dunning_common.values import replace
 from dunning_engine.testing import Bench, Ledger, Running, always_open
 
 START = date(2026, 3, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -13,6 +12,7 @@ from dunning_common.events.dunning import (
     CreditBlockChangedV1,
     NoticeRequestedV1,
 )
+from dunning_common.values import replace
 from dunning_engine.domain.conditions import Conditions
 from dunning_engine.domain.policy import ContactBudget, Level, Policy
 from dunning_engine.testing import Bench, Ledger, Running, policies

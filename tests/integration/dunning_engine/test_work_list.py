@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from dunning_common.auth import SCOPES
 from dunning_common.db import driver
 from dunning_common.events.contacts import DebtorErasedV1
+from dunning_common.values import replace
 from dunning_engine.adapters.sql_work import list_arguments, list_query
 from dunning_engine.domain.policy import Policy
 from dunning_engine.domain.work_item import WORK_KINDS, item_key

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import httpx
 import pytest
 
 from dunning_common.auth import COOKIE, SCOPES
+from dunning_common.values import replace
 from dunning_common.web import Links, Pages
 from dunning_engine.entrypoints.desk_pages import desk_routes
 from dunning_engine.testing import Bench, Ledger, Running, always_open

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 import uvicorn
 
 from dunning_common.auth import SCOPES, make_key_pair, mint
+from dunning_common.values import replace
 from dunning_engine.schema import SCHEMA
 from dunning_engine.testing import Bench, Ledger, Running, always_open
 from standalone.cli.main import app

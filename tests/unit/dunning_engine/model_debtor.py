@@ -6,12 +6,12 @@ Here is how decisions are made, compared and applied on both sides, and what mus
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from dunning_common.values import replace
 from dunning_engine.domain.account import Account
 from dunning_engine.domain.case import Case
 from dunning_engine.domain.decision import Decision, decide

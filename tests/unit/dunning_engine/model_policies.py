@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,6 +19,7 @@ from dunning_common.events.receivables import (
     PaymentAllocatedV1,
     PaymentReversedV1,
 )
+from dunning_common.values import replace
 from dunning_engine.domain.conditions import Conditions
 from dunning_engine.domain.fees import Fee
 from dunning_engine.domain.policy import ContactBudget, Level, Policy

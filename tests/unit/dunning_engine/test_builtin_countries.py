@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 
 import pytest
 
+from dunning_common.values import replace
 from dunning_engine.adapters.builtin_policies import builtin_policies
 from dunning_engine.domain.compensation import FixedSum, fixed_compensation
 from dunning_engine.domain.explain import NOT_CHARGED, explain_verdict

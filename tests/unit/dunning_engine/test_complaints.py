@@ -16,11 +16,11 @@ and the end of the ladder are in `test_complaints_of_money`. Complaints that are
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
+from dunning_common.values import replace
 from dunning_engine.domain.account import Instalment
 from dunning_engine.domain.case import Balance
 from dunning_engine.domain.notice import outcome_of

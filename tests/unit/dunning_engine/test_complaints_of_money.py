@@ -9,7 +9,6 @@ the engine's; credit notes change what is open, and are not shown as lines.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -22,6 +21,7 @@ from dunning_common.events.receivables import (
     PaymentAllocatedV1,
     PaymentReversedV1,
 )
+from dunning_common.values import replace
 from dunning_engine.domain.case import Balance
 from dunning_engine.domain.fees import Fee
 from dunning_engine.domain.interest import InterestTerms, compute_interest

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
 import pytest
 
+from dunning_common.values import replace
 from dunning_engine.adapters.public_law import PublicLaw
 from dunning_engine.domain.case import Approval, Case, Served
 from dunning_engine.domain.conditions import Conditions

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, time, timedelta
 from uuid import UUID
 
 import pytest
 
+from dunning_common.values import replace
 from dunning_engine.domain.policy import Level, Policy
 from dunning_engine.domain.rates import RateBook
 from dunning_engine.domain.schedule import Calendar, CalendarYearMissingError

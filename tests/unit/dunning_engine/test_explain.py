@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 
 import pytest
 
+from dunning_common.values import replace
 from dunning_engine.domain.explain import SENTENCES, explain, explain_verdict
 from dunning_engine.domain.rates import RateBook
 from dunning_engine.domain.record import make_record, recorded_verdict

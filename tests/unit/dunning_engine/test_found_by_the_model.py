@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 
+from dunning_common.values import replace
 from dunning_engine.domain.conditions import Conditions, standing_of
 from tests.unit.dunning_engine.builders import FRANCE, account, applied, case, judged, paris
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 
+from dunning_common.values import replace
 from dunning_engine.domain.case import Balance
 from dunning_engine.domain.day_count import count_days, year_fraction
 from dunning_engine.domain.interest import (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -10,6 +9,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dunning_common.values import replace
 from dunning_engine.domain.case import Balance
 from dunning_engine.domain.day_count import DAY_COUNTS, count_days, year_fraction
 from dunning_engine.domain.interest import InterestTerms, compute_interest, interest_terms

@@ -5,12 +5,12 @@ The numbers V1 to V26 are those of the project's collection of legal facts. Amou
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 
+from dunning_common.values import replace
 from dunning_engine.domain.case import Balance
 from dunning_engine.domain.compensation import FixedSum, fixed_compensation
 from dunning_engine.domain.interest import (

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import random
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from dunning_common.values import replace
 from dunning_engine.domain.account import Hold, Instalment
 from dunning_engine.domain.case import Approval, Case, Served
 from dunning_engine.domain.policy_migration import (

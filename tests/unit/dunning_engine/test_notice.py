@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
 import pytest
 
+from dunning_common.values import replace
 from dunning_engine.domain.case import Balance
 from dunning_engine.domain.notice import outcome_of
 from tests.unit.dunning_engine.builders import FRANCE, account, case, judged, paris

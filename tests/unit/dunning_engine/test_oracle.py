@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from dunning_common.values import replace
 from tests.e2e.oracle import Bill, all_messages, all_steps, read_bills
 from tests.unit.dunning_engine.builders import account, applied, case, judged
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from dunning_common.values import replace
 from dunning_engine.domain.account import Instalment
 from dunning_engine.domain.plan_rules import (
     INSTALMENTS_MAX,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import partial
 
 import pytest
 
+from dunning_common.values import replace
 from dunning_engine.adapters.builtin_policies import BUILT_IN_IDS, builtin_text
 from dunning_engine.adapters.countries import countries
 from dunning_engine.adapters.policy_yaml import PolicyTextError, parse_policy

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from dunning_common.values import replace
 from dunning_engine.domain.account import Hold, Instalment
 from dunning_engine.domain.case import Approval, Balance
 from dunning_engine.domain.conditions import Conditions

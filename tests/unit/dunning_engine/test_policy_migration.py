@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dunning_common.values import replace
 from dunning_engine.domain.case import Case
 from dunning_engine.domain.policy import Level, Policy
 from dunning_engine.domain.policy_migration import (

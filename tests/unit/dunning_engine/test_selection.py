@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dunning_common.values import replace
 from dunning_engine.adapters.countries import countries
 from dunning_engine.adapters.policy_yaml import PolicyTextError, parse_rules
 from dunning_engine.domain.plain import canonical_json, from_plain

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dunning_common.values import replace
 from dunning_engine.domain.account import Hold, Instalment
 from dunning_engine.domain.case import Case
 from dunning_engine.domain.policy import ContactBudget, Level, Policy

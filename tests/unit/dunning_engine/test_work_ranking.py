@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
 from itertools import permutations
@@ -10,6 +9,7 @@ from itertools import permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dunning_common.values import replace
 from dunning_engine.domain.work_item import WORK_KINDS
 from dunning_engine.domain.work_ranking import (
     DAYS_MAX,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from dunning_common.values import replace
 from dunning_engine.adapters.builtin_policies import builtin_policies
 from dunning_engine.adapters.process_pool import play_here
 from dunning_engine.domain.account import Account

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from dunning_common.outbox import Outgoing
+from dunning_common.values import Value
 from dunning_engine.domain.account import Account, DebtorKind, HoldKind, Instalment
 from dunning_engine.domain.case import Balance, Case, PolicyKey
 
@@ -41,8 +42,7 @@ class NoticeKey(NamedTuple):
     notice_id: UUID
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceFacts:
+class InvoiceFacts(Value, frozen=True, kw_only=True):
     """What the ledger says about an invoice, with the history of its principal."""
 
     tenant: str
@@ -68,16 +68,14 @@ class InvoiceFacts:
         return CaseKey(self.tenant, self.invoice_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelNews:
+class ChannelNews(Value, frozen=True, kw_only=True):
     """What became of one message, as far as it concerns one item. `state` is shown by the API."""
 
     state: str
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LevelRow:
+class LevelRow(Value, frozen=True, kw_only=True):
     """One try of one level of one invoice, with the flight of its case.
 
     `charges` are the charges that the notice names, announced to the ledger once it was served.
@@ -114,8 +112,7 @@ class LevelRow:
         return NoticeKey(self.tenant, self.notice_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredCase:
+class StoredCase(Value, frozen=True, kw_only=True):
     """A case with what the table keeps beside it.
 
     `pinned` is False until the case was opened under a policy; `case` then carries the policy that
@@ -135,8 +132,7 @@ class StoredCase:
     final_action: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dossier:
+class Dossier(Value, frozen=True, kw_only=True):
     """Everything that deciding about one debtor takes, gathered at `now`."""
 
     account: Account
@@ -153,8 +149,7 @@ class Dossier:
         return AccountKey(self.account.tenant, self.account.debtor_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewLevel:
+class NewLevel(Value, frozen=True, kw_only=True):
     """A row for the history of a case. No `channels`: it needed no notice."""
 
     key: CaseKey
@@ -173,8 +168,7 @@ class NewLevel:
     charges: Sequence[Mapping[str, Any]] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRecord:
+class NewRecord(Value, frozen=True, kw_only=True):
     """A decision record to keep."""
 
     tenant: str
@@ -184,8 +178,7 @@ class NewRecord:
     record: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountAfter:
+class AccountAfter(Value, frozen=True, kw_only=True):
     """An account after deciding. `trouble` says why it could not be decided at all."""
 
     key: AccountKey
@@ -220,8 +213,7 @@ class Changes:
         self.events += other.events
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClockRow:
+class ClockRow(Value, frozen=True, kw_only=True):
     """A sandbox tenant's clock: where it is and where it was asked to go."""
 
     tenant: str
@@ -232,8 +224,7 @@ class ClockRow:
     zone: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
+class Pending(Value, frozen=True, kw_only=True):
     """What is still to happen before a sandbox clock may move.
 
     `due` accounts are to be decided; of `in_flight` notices news is awaited; about `unchecked`
@@ -267,8 +258,7 @@ class Pending:
         return bool(self.in_flight or self.unchecked or self.unposted or self.migrations)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountAt:
+class AccountAt(Value, frozen=True, kw_only=True):
     """A locked account's kind of time and what time that is, and whose it is.
 
     The debtor's terms are None until they are known.
@@ -284,8 +274,7 @@ class AccountAt:
     tenant_country: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwedInvoice:
+class OwedInvoice(Value, frozen=True, kw_only=True):
     """What an invoice owes, in minor units of its currency."""
 
     invoice_id: str
@@ -297,8 +286,7 @@ class OwedInvoice:
     handed_over: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldCase:
+class HeldCase(Value, frozen=True, kw_only=True):
     """An open case and the policy version that it is pinned to."""
 
     invoice_id: str
@@ -311,8 +299,7 @@ class HeldCase:
         return (self.policy_id, self.policy_version)
 
 
-@dataclass(frozen=True, slots=True)
-class Resend:
+class Resend(Value, frozen=True):
     """Makes asking twice asking once: the same key names the same hold.
 
     `fingerprint` stands for the content of the request.
@@ -322,8 +309,7 @@ class Resend:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldRow:
+class HoldRow(Value, frozen=True, kw_only=True):
     """A hold as it is stored; for amounts, instalments and tolerance see `account.Hold`.
 
     No `invoice_ids`: all of the debtor's. `began_on` is the day on which an insolvency was

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 from dunning_common.money import parse_minor
+from dunning_common.values import replace
 from dunning_engine.domain.account import Account
 from dunning_engine.domain.case import PolicyKey
 from dunning_engine.domain.story import PastInvoice, Receipt, Story, story_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common import outbox
 from dunning_common.outbox import Outgoing
+from dunning_common.values import fields_of
 from dunning_engine.adapters.pg_signals import signal_accounts
 from dunning_engine.adapters.sql_news import SOURCE
 from dunning_engine.domain.account import Instalment
@@ -23,7 +23,7 @@ HoldPlace = tuple[datetime, UUID]
 """Where a page of holds ended: when it was placed, and its id."""
 
 _JSON = frozenset({"instalments", "assessment"})
-_NAMES = tuple(field.name for field in fields(HoldRow))
+_NAMES = tuple(name for name, _ in fields_of(HoldRow))
 _CHANGING = (
     "until", "released_at", "released_by", "outcome", "paid_minor", "owner", "deadline_on",
     "resolution", "resolved_at", "resolved_by", "note",

@@ -5,9 +5,10 @@ Holds no personal data: names and addresses stay with the notifier.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, get_args
+
+from dunning_common.values import Value
 
 DebtorKind = Literal["business", "consumer", "public"]
 HoldKind = Literal[
@@ -22,16 +23,14 @@ HoldKind = Literal[
 HOLD_KINDS: tuple[HoldKind, ...] = get_args(HoldKind)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instalment:
+class Instalment(Value, frozen=True, kw_only=True):
     """A part of what was promised: so many minor units, at the latest on that day."""
 
     on: date
     amount_minor: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class Hold(Value, frozen=True, kw_only=True):
     """Reminders stop for the debtor, or only for the invoices named.
 
     `until` is exclusive; None means until somebody releases it. Released holds are not handed to
@@ -66,8 +65,7 @@ class Hold:
         return self.placed_at <= at and (self.until is None or at < self.until)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Account(Value, frozen=True, kw_only=True):
     """One debtor of one tenant.
 
     `zone` is an IANA time zone, `country` ISO 3166-1 alpha-2, `region` an ISO 3166-2 subdivision

@@ -7,10 +7,10 @@ credit note and a cancellation count alike, and a reversed payment counts back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from dunning_common.values import Value
 from dunning_engine.domain.account import Hold
 from dunning_engine.domain.case import Case
 from dunning_engine.domain.schedule import add_days
@@ -18,8 +18,7 @@ from dunning_engine.domain.schedule import add_days
 ArrangementOutcome = Literal["kept", "partly_kept", "broken"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(Value, frozen=True, kw_only=True):
     """Where an arrangement stands: minor units paid since it was made, and how it ended, if so.
 
     `next_check_on` is the first day on which silence would break it (None once it ended).

@@ -7,9 +7,9 @@ force. The most careful budget among the policies of a notice counts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date
 
+from dunning_common.values import replace
 from dunning_engine.domain.judgement import Situation
 from dunning_engine.domain.notice import NoticeItem, group_items
 from dunning_engine.domain.outcome import Ruling

@@ -6,10 +6,11 @@ must write the same changes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 from uuid import UUID
+
+from dunning_common.values import Value, replace
 
 InvoiceStatus = Literal["open", "paid", "cancelled", "written_off"]
 CloseReason = Literal["paid", "cancelled", "written_off", "handed_over"]
@@ -18,8 +19,7 @@ PolicyKey = tuple[str, int]
 """Policy id and version."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class Served(Value, frozen=True, kw_only=True):
     """A level that is done: `served`, or `lapsed` without a message for a `reason`.
 
     Reasons: `too_late` (its time passed before it could go out), `not_applicable` (its conditions
@@ -35,16 +35,14 @@ class Served:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approval:
+class Approval(Value, frozen=True, kw_only=True):
     """What a person said about a level that needs it: let it go out, or skip it."""
 
     level_no: int
     approved: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InFlight:
+class InFlight(Value, frozen=True, kw_only=True):
     """A notice that was requested and is not settled yet.
 
     `revoked` is set once the notifier was told not to send this invoice any more.
@@ -56,16 +54,14 @@ class InFlight:
     revoked: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Balance:
+class Balance(Value, frozen=True, kw_only=True):
     """Principal owed from `since` on (minor units): the day after the value date of a payment."""
 
     since: date
     open_minor: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(Value, frozen=True, kw_only=True):
     """An invoice and how far its ladder has gone. Amounts are minor units of `currency`.
 
     `version` is the ledger's version of the invoice.

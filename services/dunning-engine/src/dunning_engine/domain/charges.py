@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
 from dunning_common.ids import name_id
+from dunning_common.values import Value, replace
 from dunning_engine.domain.account import Account
 from dunning_engine.domain.case import Balance, Case
 from dunning_engine.domain.compensation import fixed_compensation
@@ -25,8 +25,7 @@ from dunning_engine.domain.schedule import add_days
 from dunning_engine.domain.verdict import Fact, Step, step
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChargePlan:
+class ChargePlan(Value, frozen=True, kw_only=True):
     """A charge assessed for one invoice.
 
     To be announced to the ledger when the notice that names it was *served*: announcing it earlier
@@ -44,8 +43,7 @@ class ChargePlan:
     per: FeePer = "invoice"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assessment:
+class Assessment(Value, frozen=True, kw_only=True):
     """What a level charges, with a step for each charge that was taken or left out."""
 
     charges: tuple[ChargePlan, ...]

@@ -5,12 +5,12 @@ Never owed by a consumer, but where a law says so and its conditions were met.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import cache
 
 from dunning_common.money import round_half_up, to_decimal
+from dunning_common.values import Value
 from dunning_engine.domain.account import DebtorKind
 from dunning_engine.domain.law import Band, Confidence, FixedSumRule, in_force, rules_for
 from dunning_engine.domain.law_of_fixed_sums import FIXED_SUM_RULES
@@ -19,8 +19,7 @@ from dunning_engine.domain.rates import RateBook, month_before
 _NO_RATES = RateBook({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FixedSum:
+class FixedSum(Value, frozen=True, kw_only=True):
     """Compensation for recovery costs in minor units, and the law it stands in."""
 
     amount_minor: int

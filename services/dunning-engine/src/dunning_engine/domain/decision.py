@@ -7,11 +7,11 @@ otherwise), bounded by the contact budget, and the ends of holds. Pure: same arg
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from uuid import UUID
 
 from dunning_common.ids import name_id
+from dunning_common.values import replace
 from dunning_engine.domain.account import Account, Hold
 from dunning_engine.domain.arrangement import progress_of
 from dunning_engine.domain.budget import keep_to_budget

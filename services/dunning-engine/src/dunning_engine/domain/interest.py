@@ -7,13 +7,13 @@ A rate that is not known raises. The rules are data: see `law_of_interest`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from typing import Literal, assert_never
 
+from dunning_common.values import Value
 from dunning_engine.domain.account import DebtorKind
 from dunning_engine.domain.case import Balance
 from dunning_engine.domain.day_count import DayCount, count_days, year_fraction
@@ -34,8 +34,7 @@ Rounding = Literal["claim", "daily"]
 FRENCH_FLOOR_FACTOR = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InterestTerms:
+class InterestTerms(Value, frozen=True, kw_only=True):
     """The rate of a claim: `series` (None: nothing) plus `points` percent a year, never below 0.
 
     `anchor` says whose half-year counts: each day's, the first day's, or the last day's.
@@ -57,8 +56,7 @@ class InterestTerms:
     floor_factor: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChargeSegment:
+class ChargeSegment(Value, frozen=True, kw_only=True):
     """A stretch of days at one yearly rate in percent; the rounded lines add up to the charge.
 
     `days` are counted as the terms' day count says.
@@ -71,8 +69,7 @@ class ChargeSegment:
     amount_minor: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interest:
+class Interest(Value, frozen=True, kw_only=True):
     """Interest of a claim in minor units; the lines of `segments` add up to it."""
 
     amount_minor: int

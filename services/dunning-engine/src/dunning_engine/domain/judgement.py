@@ -7,10 +7,10 @@ business; dates and hours are `schedule`'s and `spacing`'s, money `charges`', wo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from dunning_common.values import Value, replace
 from dunning_engine.domain.account import Account, Hold
 from dunning_engine.domain.case import Case, PolicyKey
 from dunning_engine.domain.charges import assess
@@ -28,8 +28,7 @@ _OF_THE_DEBTOR = frozenset({"debtor_minimum", "invoices_at_least", "invoices_at_
 """Conditions that the mere passing of days can change."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class Situation(Value, frozen=True, kw_only=True):
     """What all cases of one decision share: the debtor, the instant, the tables to look into.
 
     `holds` are those that are live now; a promise or plan among them has `until` set to the day
@@ -137,8 +136,7 @@ def _lapse_reason(case: Case, level: Level, at: datetime, situation: Situation) 
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Rung:
+class _Rung(Value, frozen=True):
     """One level of one case, its moment `at`, and what was found out on the way to it."""
 
     case: Case

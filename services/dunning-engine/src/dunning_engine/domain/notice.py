@@ -7,13 +7,13 @@ uses it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
 from dunning_common.ids import name_id
+from dunning_common.values import Value, replace
 from dunning_engine.domain.account import Account
 from dunning_engine.domain.case import Case, PolicyKey
 from dunning_engine.domain.charges import Assessment, ChargePlan
@@ -25,8 +25,7 @@ MessageState = Literal["pending", "sent", "unknown", "failed", "suppressed", "re
 NoticeOutcome = Literal["in_flight", "served", "failed", "returned"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoticeItem:
+class NoticeItem(Value, frozen=True, kw_only=True):
     """One invoice inside a notice. Amounts are minor units of `currency`.
 
     `interest_minor`, `compensation_minor` and `fee_minor` are charged by this notice, interest at
@@ -62,8 +61,7 @@ class NoticeItem:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoticeMessage:
+class NoticeMessage(Value, frozen=True, kw_only=True):
     """One message of a notice; its tone is that of the highest level among its items."""
 
     channel: Channel
@@ -73,8 +71,7 @@ class NoticeMessage:
     invoice_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoticePlan:
+class NoticePlan(Value, frozen=True, kw_only=True):
     """One notice to a debtor. The policy named is that of the highest item.
 
     `decided_on` is the date in the debtor's zone: the completion day of its levels once served.

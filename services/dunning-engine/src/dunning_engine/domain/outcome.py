@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
+from dunning_common.values import Value
 from dunning_engine.domain.case import CloseReason
 from dunning_engine.domain.notice import NoticeItem, NoticePlan
 from dunning_engine.domain.verdict import Verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LevelDone:
+class LevelDone(Value, frozen=True, kw_only=True):
     """A level that ends in this decision without a message: lapsed, or handed over.
 
     `reason` is that of `case.Served` for a lapse and the policy's final action for a hand-over.
@@ -26,16 +25,14 @@ class LevelDone:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closing:
+class Closing(Value, frozen=True, kw_only=True):
     """The case gets no more reminders."""
 
     invoice_id: str
     reason: CloseReason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revocation:
+class Revocation(Value, frozen=True, kw_only=True):
     """A notice in flight must not speak of the invoice any more."""
 
     notice_id: UUID
@@ -43,8 +40,7 @@ class Revocation:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldEnded:
+class HoldEnded(Value, frozen=True, kw_only=True):
     """A hold is over: its end has come, or its promise or plan was kept or broken.
 
     `paid_minor` is what was paid while a promise or plan ran (minor units).
@@ -55,16 +51,14 @@ class HoldEnded:
     paid_minor: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resumption:
+class Resumption(Value, frozen=True, kw_only=True):
     """After a hold ended, nothing goes out about the invoice before that day."""
 
     invoice_id: str
     not_before: date
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
+class Ruling(Value, frozen=True, kw_only=True):
     """The verdict about one case with everything it causes."""
 
     verdict: Verdict
@@ -88,8 +82,7 @@ class Ruling:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Value, frozen=True, kw_only=True):
     """Everything decided about one debtor at one instant.
 
     Apply in this order: `reopened` (set `closed` to None), `closings` (set `closed`), `revocations`

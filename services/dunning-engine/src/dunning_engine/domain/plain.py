@@ -6,7 +6,6 @@ neither old documents nor what is made of them.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +14,8 @@ from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
+
+from dunning_common.values import REQUIRED, fields_of, is_value
 
 T = TypeVar("T")
 Writer: TypeAlias = Callable[[Any], str]
@@ -43,7 +44,7 @@ _WRITERS = _Writers()
 
 
 def _writer(kind: type) -> Writer:
-    if dataclasses.is_dataclass(kind):
+    if is_value(kind):
         return _compiled(kind)
     for base, write in _BY_BASE:
         if issubclass(kind, base):
@@ -59,15 +60,15 @@ def _compiled(kind: type) -> Writer:
     """
     known: dict[str, Any] = dict(_KNOWN)
     lines = ["def write(value):", "    members = []"]
-    for field in sorted(dataclasses.fields(kind), key=lambda field: field.name):
-        text = _expression(_hints(kind)[field.name], "item")
-        append = f"members.append({_text(field.name) + ':'!r} + {text})"
-        lines += [f"    item = value.{field.name}"]
-        if field.default is dataclasses.MISSING:
+    for name, default in sorted(fields_of(kind)):
+        text = _expression(_hints(kind)[name], "item")
+        append = f"members.append({_text(name) + ':'!r} + {text})"
+        lines += [f"    item = value.{name}"]
+        if default is REQUIRED:
             lines += [f"    {append}"]
         else:
-            known[f"default_{field.name}"] = field.default
-            lines += [f"    if item != default_{field.name}:", f"        {append}"]
+            known[f"default_{name}"] = default
+            lines += [f"    if item != default_{name}:", f"        {append}"]
     lines += ["    return '{' + ','.join(members) + '}'"]
     exec("\n".join(lines), known)  # noqa: S102 - made of the names and types of our own fields
     writer: Writer = known["write"]

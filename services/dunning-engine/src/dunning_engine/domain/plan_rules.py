@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal, assert_never, get_args
 
 from dunning_common.money import to_decimal_string
+from dunning_common.values import replace
 from dunning_engine.domain.account import DebtorKind, Instalment
 from dunning_engine.domain.schedule import add_days
 

@@ -7,9 +7,10 @@ again. Reading rules from documents is `selection_document`'s business.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
+from dunning_common.values import replace
 from dunning_engine.domain.account import Account
 from dunning_engine.domain.case import Case
 from dunning_engine.domain.conditions import Amounts, amount_in

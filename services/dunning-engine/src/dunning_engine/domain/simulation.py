@@ -8,13 +8,14 @@ behaviour is guessed: money comes only where the story says so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from hashlib import blake2b
 from itertools import groupby
 from typing import Literal, NamedTuple, assert_never
 from uuid import UUID
 
+from dunning_common.values import replace
 from dunning_engine.domain.account import Account
 from dunning_engine.domain.case import Approval, Case, PolicyKey
 from dunning_engine.domain.decision import decide

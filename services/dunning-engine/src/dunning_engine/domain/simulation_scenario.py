@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from dunning_common.values import replace
 from dunning_engine.domain.case import Approval, Case, PolicyKey
 from dunning_engine.domain.policy import Policy
 from dunning_engine.domain.policy_migration import (

@@ -7,10 +7,11 @@ time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
+from dunning_common.values import replace
 from dunning_engine.domain.account import Account, Hold
 from dunning_engine.domain.case import Balance, Case, PolicyKey
 from dunning_engine.domain.schedule import add_days, local_date, local_midnight

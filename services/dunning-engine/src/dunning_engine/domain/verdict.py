@@ -5,9 +5,10 @@ Turning a verdict into words is `explain`'s business.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
+
+from dunning_common.values import Value
 
 Fact = str | int | bool | date | datetime | None
 CaseState = Literal[
@@ -23,16 +24,14 @@ CaseState = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Value, frozen=True):
     """One rule that was applied: its code and the facts it looked at, in the order of reading."""
 
     code: str
     facts: tuple[tuple[str, Fact], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Value, frozen=True, kw_only=True):
     """The decision about one case.
 
     `level_no`/`level` is the next level (the one planned now when the state is `due`); `at` is the

@@ -7,11 +7,12 @@ Cases that are open keep their version, unless the stage asks to migrate them. W
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
 from dunning_common.ids import new_id
+from dunning_common.values import replace
 from dunning_engine.domain.activation import (
     MigrationRule,
     Offer,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -16,6 +15,7 @@ from dunning_common.events import dunning as contract
 from dunning_common.events.envelope import Payload
 from dunning_common.ids import account_key
 from dunning_common.outbox import Outgoing
+from dunning_common.values import replace
 from dunning_engine.domain.account import Hold
 from dunning_engine.domain.charges import ChargePlan
 from dunning_engine.domain.notice import NoticePlan

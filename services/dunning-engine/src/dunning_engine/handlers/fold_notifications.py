@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, assert_never
 
@@ -26,6 +26,7 @@ from dunning_common.events.notifications import (
 )
 from dunning_common.ids import account_key
 from dunning_common.outbox import Outgoing
+from dunning_common.values import replace
 from dunning_engine.domain.notice import MessageState, outcome_of
 from dunning_engine.records import AccountKey, ChannelNews, LevelRow, NoticeKey
 

@@ -8,7 +8,6 @@ of the handler of that kind.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
@@ -22,6 +21,7 @@ from dunning_common.events.dunning import (
 from dunning_common.events.envelope import Payload
 from dunning_common.ids import account_key
 from dunning_common.outbox import Outgoing
+from dunning_common.values import replace
 from dunning_engine.domain.case import PolicyKey
 from dunning_engine.domain.policy import Policy
 from dunning_engine.domain.schedule import add_days, local_date

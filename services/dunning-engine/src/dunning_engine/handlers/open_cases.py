@@ -7,12 +7,12 @@ unopened and says so; it is opened when the policy arrives.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 from dunning_common.events.dunning import CaseOpenedV1
 from dunning_common.ids import account_key
 from dunning_common.outbox import Outgoing
+from dunning_common.values import Value, replace
 from dunning_engine.domain.activation import Assignment, Offer, Tally, assign, reason_to_stop
 from dunning_engine.domain.selection import Facts, Rules, Selection, facts_of, select
 from dunning_engine.policy_records import NewPin, StageKey, StageStop
@@ -50,8 +50,7 @@ class OpeningShelf(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class Opened(Value, frozen=True, kw_only=True):
     """A dossier whose cases are pinned where possible.
 
     `newly_pinned` names those pinned now, `pins` says why. `selections` shows for every case that

@@ -6,12 +6,12 @@ Disputes, promises and plans are holds too; they have handlers of their own and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Literal, get_args
 from uuid import UUID
 
 from dunning_common.ids import new_id
+from dunning_common.values import replace
 from dunning_engine.domain.schedule import local_midnight
 from dunning_engine.domain.stays import breathing_space_end, claim_deadline
 from dunning_engine.handlers.keep_hold import (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Protocol
@@ -28,6 +28,7 @@ from dunning_common.events.receivables import (
 )
 from dunning_common.events.tenants import TenantRegisteredV1
 from dunning_common.outbox import Outgoing
+from dunning_common.values import replace
 from dunning_engine.domain.case import Balance
 from dunning_engine.handlers.fold_notifications import Folded, News, fold_notifications
 from dunning_engine.records import AccountKey, CaseKey, InvoiceFacts, LevelRow, NoticeKey

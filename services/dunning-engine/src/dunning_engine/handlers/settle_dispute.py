@@ -7,13 +7,13 @@ is revoked all the same: it still asks for everything.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 from typing import Literal, get_args
 from uuid import UUID
 
 from dunning_common.ids import new_id
 from dunning_common.money import MoneyError, parse_minor, to_decimal_string
+from dunning_common.values import replace
 from dunning_engine.domain.schedule import local_midnight
 from dunning_engine.handlers.keep_hold import (
     EndedAlreadyError,

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
+from dunning_common.values import replace
 from dunning_engine.domain.case import Case, PolicyKey
 from dunning_engine.domain.policy import BUILT_IN_BY_COUNTRY, Policy
 from dunning_engine.domain.schedule import local_date

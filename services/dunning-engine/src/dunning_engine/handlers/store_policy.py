@@ -7,9 +7,10 @@ the version they were opened with; checking content is the domain's business.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from dunning_common.values import replace
 from dunning_engine.domain.activation import Offer
 from dunning_engine.domain.policy import Policy
 from dunning_engine.domain.policy_diff import DocumentDiff, diff_policies

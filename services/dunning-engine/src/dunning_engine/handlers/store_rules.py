@@ -6,9 +6,10 @@ The newest version decides about cases that are opened from now on; open ones ke
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from dunning_common.values import replace
 from dunning_engine.domain.policy_diff import DocumentDiff, diff_rules
 from dunning_engine.domain.selection import Rules
 from dunning_engine.domain.selection_document import Known, rules_document
