@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dunning_common.canonical import canonical_json
 from dunning_common.values import replace
 from dunning_engine.adapters.countries import countries
 from dunning_engine.adapters.policy_yaml import PolicyTextError, parse_rules
-from dunning_engine.domain.plain import canonical_json, from_plain
+from dunning_engine.domain.plain import from_plain
 from dunning_engine.domain.selection import Facts, Rule, Selection, When, facts_of, misfit, select
 from dunning_engine.domain.selection_document import (
     Known,

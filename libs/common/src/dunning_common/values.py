@@ -39,7 +39,7 @@ def is_value(kind: type) -> bool:
     return issubclass(kind, Value) or dataclasses.is_dataclass(kind)
 
 
-def fields_of(kind: type) -> Iterator[tuple[str, Any]]:
+def fields_of(kind: Any) -> Iterator[tuple[str, Any]]:
     """Names and defaults (or `REQUIRED`) of the fields of a class of values or a dataclass."""
     if issubclass(kind, Value):
         for field in msgspec.structs.fields(kind):

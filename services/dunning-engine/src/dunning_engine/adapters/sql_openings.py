@@ -13,9 +13,10 @@ from typing import Any
 import asyncpg
 import orjson
 
+from dunning_common.canonical import canonical_json
 from dunning_engine.adapters.builtin_policies import builtin_policies
 from dunning_engine.domain.activation import Offer, Stage, StopRule, Tally
-from dunning_engine.domain.plain import canonical_json, from_plain
+from dunning_engine.domain.plain import from_plain
 from dunning_engine.domain.selection import Facts, Rules
 from dunning_engine.domain.selection_document import rules_document, stored_rules
 from dunning_engine.policy_records import NewPin, PinRow, StageKey, StageStop

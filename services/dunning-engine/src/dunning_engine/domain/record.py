@@ -14,12 +14,13 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from dunning_common.canonical import canonical_json
 from dunning_engine.domain.account import Account
 from dunning_engine.domain.case import Case, PolicyKey
 from dunning_engine.domain.decision import decide
 from dunning_engine.domain.interest import rate_series
 from dunning_engine.domain.outcome import Decision
-from dunning_engine.domain.plain import canonical_json, from_plain
+from dunning_engine.domain.plain import from_plain
 from dunning_engine.domain.policy import Policy
 from dunning_engine.domain.policy_document import read_policy
 from dunning_engine.domain.policy_writing import to_document
