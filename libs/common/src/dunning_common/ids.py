@@ -7,7 +7,7 @@ import uuid
 
 import uuid_utils
 
-_NAMESPACE = uuid.UUID("6f2c7c0e-6f0a-5d6c-9a53-3f4d3a0d5b11")
+_NAMESPACE = uuid.UUID("6f2c7c0e-6f0a-5d6c-9a53-3f4d3a0d5b11").bytes
 
 
 def new_id() -> uuid.UUID:
@@ -17,7 +17,7 @@ def new_id() -> uuid.UUID:
 
 def name_id(*parts: str) -> uuid.UUID:
     """A UUIDv5 of the parts: the same parts give the same id on every machine, for ever."""
-    digest = hashlib.sha1(_NAMESPACE.bytes + "\x1f".join(parts).encode()).digest()  # noqa: S324
+    digest = hashlib.sha1(_NAMESPACE + "\x1f".join(parts).encode()).digest()  # noqa: S324
     return uuid.UUID(bytes=digest[:16], version=5)
 
 

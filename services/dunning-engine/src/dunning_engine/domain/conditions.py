@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from dunning_common.values import Value
 from dunning_engine.domain.account import Account
 from dunning_engine.domain.case import Case
 
@@ -27,8 +28,7 @@ def amount_in(amounts: Amounts, currency: str) -> int | None:
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(Value, frozen=True, kw_only=True):
     """What a debtor owes in sum: overdue principal by currency, and how many invoices."""
 
     overdue_minor: Mapping[str, int]

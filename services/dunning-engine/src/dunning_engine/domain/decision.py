@@ -196,8 +196,11 @@ def _credit_block(
 def _asks_for_block(case: Case, policy: Policy | None) -> bool:
     if policy is None or case.settled:
         return False
-    levels = (policy.level(done.level_no) for done in case.served if done.outcome == "served")
-    return any(level and level.credit_block for level in levels)
+    for done in case.served:
+        level = policy.level(done.level_no) if done.outcome == "served" else None
+        if level and level.credit_block:
+            return True
+    return False
 
 
 def _decision_id(

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from dunning_common.values import Value
 from dunning_engine.domain.policy import Counting, Policy
 
 SEARCH_DAYS_MAX = 400
@@ -73,8 +74,7 @@ def send_window(zone: str, day: date, opens: time, closes: time) -> tuple[dateti
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Agenda:
+class Agenda(Value, frozen=True):
     """When one policy may speak to one debtor."""
 
     zone: str
