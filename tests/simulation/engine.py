@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from dunning_common.events.contacts import ContactsChangedV1
-from dunning_common.events.envelope import Envelope, Payload
+from dunning_common.events.envelope import Envelope, Payload, Written
 from dunning_common.events.notifications import NotificationsEvent
 from dunning_common.events.receivables import InvoiceEvent
 from dunning_common.values import replace
@@ -242,7 +242,9 @@ class Engine:
             ),
         )
         for event in changes.events:
-            self._topic.publish(self.account.debtor_id, event.payload)
+            payload = event.payload
+            said = payload.read() if isinstance(payload, Written) else payload
+            self._topic.publish(self.account.debtor_id, said)
         for item in decision.items:
             self._nature.note(f"{item.invoice_id}: {item.level} asked for, try {item.attempt}")
 

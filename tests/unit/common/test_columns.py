@@ -18,7 +18,8 @@ def test_a_statement_names_its_columns_and_their_types_once() -> None:
     rows = RowSet(tenant="text", at="timestamptz", record="bytea")
 
     assert rows.source("w") == (
-        "unnest($1::text::text[], $2::text::timestamptz[], $3::bytea[]) AS w (tenant, at, record)"
+        "(SELECT unnest($1::text::text[]) AS tenant, unnest($2::text::timestamptz[]) AS at, "
+        "unnest($3::bytea[]) AS record) AS w"
     )
 
 
@@ -76,7 +77,7 @@ def test_what_a_column_cannot_hold_is_refused_by_its_name_and_not_shown(
 ) -> None:
     rows = RowSet(tenant="text", odd=kind)
 
-    with pytest.raises(ColumnError, match="^column odd: ") as refused:
+    with pytest.raises(ColumnError, match=r"^column odd: ") as refused:
         rows.arguments([("acme", None), ("acme", value)])
 
     assert repr(value) not in str(refused.value)

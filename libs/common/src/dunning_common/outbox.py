@@ -7,41 +7,44 @@ that key's row lock, so that the order of commits is the order of sequences.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from opentelemetry import propagate
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dunning_common.columns import RowSet
 from dunning_common.db import OUTBOX_WRITTEN, driver
-from dunning_common.events.envelope import Payload, seal
+from dunning_common.events.envelope import Payload, Written, seal
 from dunning_common.ids import new_id
+from dunning_common.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+class Outgoing(Value, frozen=True, kw_only=True):
     """An event to write. `key` orders it (`ids.account_key`), `subject` names what it is about."""
 
-    payload: Payload
+    payload: Payload | Written
     tenant: str
     key: str
     subject: str
     causation: UUID | None = None
 
 
-_TAKE_SEQUENCES = """
+_PLACES = RowSet(topic="text", key="text", tenant="text", count="bigint")
+_TAKE_SEQUENCES = f"""
 INSERT INTO stream_head AS head (topic, key, tenant, sequence)
-SELECT topic, key, tenant, count FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
-    AS wanted (topic, key, tenant, count)
+SELECT topic, key, tenant, count FROM {_PLACES.source("wanted")}
 ORDER BY topic, key
 ON CONFLICT (topic, key) DO UPDATE
     SET sequence = head.sequence + excluded.sequence,
         txid = pg_current_xact_id(), moved_at = clock_timestamp()
 RETURNING topic, key, sequence
 """
-_WRITE = """
+_EVENTS = RowSet(
+    id="uuid", topic="text", key="text", tenant="text", sequence="bigint", envelope="bytea"
+)
+_WRITE = f"""
 INSERT INTO outbox (id, topic, key, tenant, sequence, envelope)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bytea[])
+SELECT * FROM {_EVENTS.source("written")}
 """
 
 
@@ -64,11 +67,7 @@ async def append(connection: AsyncConnection, events: Sequence[Outgoing], *, sou
         counts[place] = counts.get(place, 0) + 1
     ordered = sorted(counts)
     heads = await raw.fetch(
-        _TAKE_SEQUENCES,
-        [topic for topic, _, _ in ordered],
-        [key for _, key, _ in ordered],
-        [tenant for _, _, tenant in ordered],
-        [counts[place] for place in ordered],
+        _TAKE_SEQUENCES, *_PLACES.arguments([(*place, counts[place]) for place in ordered])
     )
     taken = {(topic, key): count for (topic, key, _), count in counts.items()}
     following = {
@@ -94,5 +93,5 @@ async def append(connection: AsyncConnection, events: Sequence[Outgoing], *, sou
             traceparent=carrier.get("traceparent"),
         )
         rows.append((event_id, topic, event.key, event.tenant, sequence, envelope))
-    await raw.execute(_WRITE, *map(list, zip(*rows, strict=True)))
+    await raw.execute(_WRITE, *_EVENTS.arguments(rows))
     connection.info[OUTBOX_WRITTEN] = True

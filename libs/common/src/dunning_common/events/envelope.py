@@ -13,6 +13,7 @@ import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from dunning_common.ids import new_id
+from dunning_common.values import Value
 
 
 class Contract(BaseModel):
@@ -28,6 +29,26 @@ class Payload(Contract):
     """
 
     topic: ClassVar[str]
+
+
+class Written(Value, frozen=True):
+    """A payload that is JSON already: `kind` would write `json` itself.
+
+    For the one event that is made thousands of times a second. A property of its maker's tests has
+    to hold that the contract reads it and writes the same again.
+    """
+
+    kind: type[Payload]
+    json: bytes
+
+    @property
+    def topic(self) -> str:
+        """The topic it belongs to."""
+        return self.kind.topic
+
+    def read(self) -> Payload:
+        """The payload, checked against its contract."""
+        return self.kind.model_validate_json(self.json)
 
 
 class Envelope(BaseModel):
@@ -67,7 +88,7 @@ class Envelope(BaseModel):
 
 
 def seal(
-    payload: Payload,
+    payload: Payload | Written,
     *,
     event_id: UUID,
     source: str,
@@ -82,10 +103,14 @@ def seal(
 
     The payload is written once, straight into the envelope: sweeps seal thousands a second.
     """
+    if isinstance(payload, Written):
+        kind, data = payload.kind, payload.json
+    else:
+        kind, data = type(payload), payload.model_dump_json().encode()
     members = {
         "specversion": "1.0",
         "id": event_id,
-        "type": type(payload).__name__,
+        "type": kind.__name__,
         "source": source,
         "subject": subject,
         "time": datetime.now(UTC),
@@ -94,6 +119,6 @@ def seal(
         "sequence": sequence,
         "causation": causation,
         "traceparent": traceparent,
-        "data": orjson.Fragment(payload.model_dump_json()),
+        "data": orjson.Fragment(data),
     }
     return orjson.dumps(members, option=orjson.OPT_UTC_Z)

@@ -123,7 +123,7 @@ def _now(row: Row, holds: Iterable[Hold]) -> datetime:
     now: datetime = row["now"]
     if row["time_source"] == "sandbox":
         return now
-    return max([now, *(hold.placed_at for hold in holds)])
+    return max((hold.placed_at for hold in holds if hold.placed_at > now), default=now)
 
 
 def _account(row: Row, holds: tuple[Hold, ...]) -> Account:

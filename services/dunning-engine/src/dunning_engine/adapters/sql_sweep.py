@@ -15,6 +15,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common import outbox
+from dunning_common.columns import RowSet
 from dunning_engine.adapters.case_rows import (
     assemble,
     case_columns,
@@ -49,7 +50,8 @@ SELECT {_ACCOUNT}, coalesce(c.now, statement_timestamp()) AS now
 FROM account a LEFT JOIN tenant_clock c ON c.tenant = a.tenant
 WHERE a.tenant = $1 AND a.debtor_id = $2 AND a.kind IS NOT NULL AND a.time_source <> 'unknown'
 """
-_CASES = """
+_DEBTORS = RowSet(tenant="text", debtor_id="text")
+_CASES = f"""
 SELECT c.tenant, c.debtor_id, c.invoice_id, c.number, c.issued_on, c.due_on, c.currency,
     c.amount_minor, c.open_minor, c.charges_open_minor, c.version, c.status, c.balances::text,
     c.wanted_policy_id, c.policy_id, c.policy_version, c.flight_notice, c.flight_level_no,
@@ -57,26 +59,51 @@ SELECT c.tenant, c.debtor_id, c.invoice_id, c.number, c.issued_on, c.due_on, c.c
     c.closed, c.interest_through, c.compensation_charged, c.state, c.state_reason,
     c.next_level_no, c.next_level, c.next_at, c.opened_at, c.closed_at, c.not_before,
     c.approval_level_no, c.approved, c.tags::text, c.final_action
-FROM unnest($1::text[], $2::text[]) AS w (tenant, debtor_id)
+FROM {_DEBTORS.source("w")}
 JOIN dunning_case c ON c.tenant = w.tenant AND c.debtor_id = w.debtor_id AND (c.live OR $3)
 """
-_LEVELS = """
+_INVOICES = RowSet(tenant="text", invoice_id="text")
+_LEVELS = f"""
 SELECT l.tenant, l.invoice_id, coalesce(l.rung, l.level_no) AS level_no, l.level, l.decided_on,
     l.outcome, l.reason
-FROM unnest($1::text[], $2::text[]) AS w (tenant, invoice_id)
+FROM {_INVOICES.source("w")}
 JOIN case_level l ON l.tenant = w.tenant AND l.invoice_id = w.invoice_id
 WHERE l.outcome IN ('served', 'lapsed')
 ORDER BY l.tenant, l.invoice_id, l.decided_at, l.level_no
 """
-_HOLDS = """
+_HOLDS = f"""
 SELECT h.tenant, h.debtor_id, h.hold_id, h.invoice_ids, h.kind, h.reason, h.placed_at, h.until,
     h.disputed_minor, h.currency, h.instalments::text, h.baseline_minor, h.grace_days,
     h.tolerance_minor
-FROM unnest($1::text[], $2::text[]) AS w (tenant, debtor_id)
+FROM {_DEBTORS.source("w")}
 JOIN hold h ON h.tenant = w.tenant AND h.debtor_id = w.debtor_id AND h.released_at IS NULL
 ORDER BY h.hold_id
 """
-_SAVE_CASES = """
+_CASE_ROWS = RowSet(
+    tenant="text",
+    invoice_id="text",
+    policy_id="text",
+    policy_version="int",
+    opened_at="timestamptz",
+    closed="text",
+    closed_at="timestamptz",
+    flight_notice="uuid",
+    flight_level_no="int",
+    flight_attempt="int",
+    flight_revoked="boolean",
+    tries="int",
+    failures="int",
+    last_failure_on="date",
+    failure_reason="text",
+    state="text",
+    state_reason="text",
+    next_level_no="int",
+    next_level="text",
+    next_at="timestamptz",
+    not_before="date",
+    final_action="text",
+)
+_SAVE_CASES = f"""
 UPDATE dunning_case c SET policy_id = w.policy_id, policy_version = w.policy_version,
     opened_at = w.opened_at, closed = w.closed, closed_at = w.closed_at,
     flight_notice = w.flight_notice, flight_level_no = w.flight_level_no,
@@ -91,55 +118,77 @@ UPDATE dunning_case c SET policy_id = w.policy_id, policy_version = w.policy_ver
             IS NOT DISTINCT FROM (w.state, w.state_reason, w.next_level_no) THEN c.state_since
         ELSE coalesce((SELECT k.now FROM tenant_clock k WHERE k.tenant = c.tenant),
             statement_timestamp()) END
-FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::timestamptz[], $6::text[],
-    $7::timestamptz[], $8::uuid[], $9::int[], $10::int[], $11::boolean[], $12::int[], $13::int[],
-    $14::date[], $15::text[], $16::text[], $17::text[], $18::int[], $19::text[], $20::timestamptz[],
-    $21::date[], $22::text[])
-    AS w (tenant, invoice_id, policy_id, policy_version, opened_at, closed, closed_at,
-    flight_notice, flight_level_no, flight_attempt, flight_revoked, tries, failures,
-    last_failure_on, failure_reason, state, state_reason, next_level_no, next_level, next_at,
-    not_before, final_action)
+FROM {_CASE_ROWS.source("w")}
 WHERE c.tenant = w.tenant AND c.invoice_id = w.invoice_id
 """
-_ADD_LEVELS = """
+_LEVEL_ROWS = RowSet(
+    tenant="text",
+    invoice_id="text",
+    level_no="int",
+    try_no="int",
+    debtor_id="text",
+    level="text",
+    notice_id="uuid",
+    decision_id="uuid",
+    decided_at="timestamptz",
+    decided_on="date",
+    outcome="text",
+    reason="text",
+    served_at="timestamptz",
+    channels="text",
+    charges="text",
+)
+_ADD_LEVELS = f"""
 INSERT INTO case_level (tenant, invoice_id, level_no, try_no, debtor_id, level, notice_id,
     decision_id, decided_at, decided_on, outcome, reason, served_at, channels, charges)
 SELECT tenant, invoice_id, level_no, try_no, debtor_id, level, notice_id, decision_id, decided_at,
     decided_on, outcome, reason, served_at, channels::jsonb, charges::jsonb
-FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[], $7::uuid[],
-    $8::uuid[], $9::timestamptz[], $10::date[], $11::text[], $12::text[], $13::timestamptz[],
-    $14::text[], $15::text[])
-    AS w (tenant, invoice_id, level_no, try_no, debtor_id, level, notice_id, decision_id,
-    decided_at, decided_on, outcome, reason, served_at, channels, charges)
+FROM {_LEVEL_ROWS.source("w")}
 """
-_ADD_NOTICES = """
+_NOTICE_ROWS = RowSet(
+    tenant="text",
+    notice_id="uuid",
+    debtor_id="text",
+    decision_id="uuid",
+    decided_at="timestamptz",
+    decided_on="date",
+)
+_ADD_NOTICES = f"""
 INSERT INTO notice (tenant, notice_id, debtor_id, decision_id, decided_at, decided_on)
-SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::timestamptz[], $6::date[])
+SELECT * FROM {_NOTICE_ROWS.source("w")}
 """
-_END_HOLDS = """
+_ENDED_HOLD_ROWS = RowSet(
+    tenant="text", hold_id="uuid", released_at="timestamptz", outcome="text", paid_minor="bigint"
+)
+_END_HOLDS = f"""
 UPDATE hold h SET released_at = w.released_at, outcome = w.outcome, paid_minor = w.paid_minor
-FROM unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::text[], $5::bigint[])
-    AS w (tenant, hold_id, released_at, outcome, paid_minor)
-WHERE h.tenant = w.tenant AND h.hold_id = w.hold_id
+FROM {_ENDED_HOLD_ROWS.source("w")} WHERE h.tenant = w.tenant AND h.hold_id = w.hold_id
 """
+_DECISION_ROWS = RowSet(
+    tenant="text", decision_id="uuid", debtor_id="text", decided_at="timestamptz", record="bytea"
+)
 # Two idle decisions at the same instant of a sandbox clock share their id: the later one says more.
-_ADD_DECISIONS = """
+_ADD_DECISIONS = f"""
 INSERT INTO decision (tenant, decision_id, debtor_id, decided_at, record)
-SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::timestamptz[], $5::bytea[])
+SELECT * FROM {_DECISION_ROWS.source("w")}
 ON CONFLICT (tenant, decision_id) DO UPDATE SET record = excluded.record
 """
-_SAVE_ACCOUNTS = """
+_ACCOUNT_ROWS = RowSet(
+    tenant="text",
+    debtor_id="text",
+    next_action_at="timestamptz",
+    verdict_hash="bytea",
+    trouble="text",
+    contacted_on="text",
+    credit_blocked="boolean",
+    waits_for_feed="boolean",
+)
+_SAVE_ACCOUNTS = f"""
 UPDATE account a SET next_action_at = w.next_action_at, verdict_hash = w.verdict_hash,
     trouble = w.trouble, contacted_on = w.contacted_on::date[], credit_blocked = w.credit_blocked,
     waits_for_feed = w.waits_for_feed
-FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::bytea[], $5::text[], $6::text[],
-    $7::boolean[], $8::boolean[])
-    AS w (tenant, debtor_id, next_action_at, verdict_hash, trouble, contacted_on, credit_blocked,
-    waits_for_feed)
-WHERE a.tenant = w.tenant AND a.debtor_id = w.debtor_id
+FROM {_ACCOUNT_ROWS.source("w")} WHERE a.tenant = w.tenant AND a.debtor_id = w.debtor_id
 """
-
-
 _SET_ASIDE = """
 UPDATE account SET trouble = $3, next_action_at =
     CASE time_source WHEN 'real' THEN clock_timestamp() + interval '1 hour' END
@@ -170,12 +219,13 @@ class SqlSweep:
 
     async def save(self, changes: Changes) -> None:
         """Write everything that was decided; the events last."""
-        await self._write(_SAVE_CASES, [case_columns(*case) for case in changes.cases])
-        await self._write(_ADD_NOTICES, [notice_columns(*n) for n in changes.notices])
-        await self._write(_ADD_LEVELS, [level_columns(level) for level in changes.levels])
-        await self._write(_END_HOLDS, changes.holds_ended)
+        await self._write(_SAVE_CASES, _CASE_ROWS, [case_columns(*case) for case in changes.cases])
+        await self._write(_ADD_NOTICES, _NOTICE_ROWS, [notice_columns(*n) for n in changes.notices])
+        await self._write(_ADD_LEVELS, _LEVEL_ROWS, [level_columns(n) for n in changes.levels])
+        await self._write(_END_HOLDS, _ENDED_HOLD_ROWS, changes.holds_ended)
         await self._write(
             _ADD_DECISIONS,
+            _DECISION_ROWS,
             [
                 (r.tenant, r.decision_id, r.debtor_id, r.decided_at, pack(r.record))
                 for r in changes.records
@@ -183,6 +233,7 @@ class SqlSweep:
         )
         await self._write(
             _SAVE_ACCOUNTS,
+            _ACCOUNT_ROWS,
             [
                 (
                     *a.key,
@@ -207,17 +258,18 @@ class SqlSweep:
     ) -> list[Dossier]:
         if not accounts:
             return []
-        columns = [a["tenant"] for a in accounts], [a["debtor_id"] for a in accounts]
-        cases = await self._sql.fetch(_CASES, *columns, all_cases)
-        levels = await self._sql.fetch(
-            _LEVELS, [c["tenant"] for c in cases], [c["invoice_id"] for c in cases]
-        )
-        holds = await self._sql.fetch(_HOLDS, *columns)
+        debtors = _DEBTORS.arguments([(a["tenant"], a["debtor_id"]) for a in accounts])
+        cases = await self._sql.fetch(_CASES, *debtors, all_cases)
+        invoices = _INVOICES.arguments([(c["tenant"], c["invoice_id"]) for c in cases])
+        levels = await self._sql.fetch(_LEVELS, *invoices)
+        holds = await self._sql.fetch(_HOLDS, *debtors)
         return assemble(accounts, cases=cases, levels=levels, holds=holds)
 
-    async def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    async def _write(
+        self, statement: str, columns: RowSet, rows: Sequence[tuple[Any, ...]]
+    ) -> None:
         if rows:
-            await self._sql.execute(statement, *map(list, zip(*rows, strict=True)))
+            await self._sql.execute(statement, *columns.arguments(rows))
 
 
 def pack(record: bytes) -> bytes:

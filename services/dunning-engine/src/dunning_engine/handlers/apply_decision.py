@@ -9,10 +9,13 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
+import orjson
+
 from dunning_common.events import dunning as contract
-from dunning_common.events.envelope import Payload
+from dunning_common.events.envelope import Payload, Written
 from dunning_common.ids import account_key
 from dunning_common.outbox import Outgoing
 from dunning_common.values import replace
@@ -72,7 +75,7 @@ class _After:
         self.closed_at: dict[str, datetime | None] = {}
         self.final_actions: dict[str, contract.FinalAction] = {}
 
-    def say(self, payload: Payload, subject: str) -> None:
+    def say(self, payload: Payload | Written, subject: str) -> None:
         self.changes.events.append(
             Outgoing(payload=payload, tenant=self.tenant, key=self.topic_key, subject=subject)
         )
@@ -245,22 +248,22 @@ def _request(decision: Decision, notice: NoticePlan, after: _After) -> None:
     after.say(_requested(decision, notice), str(notice.notice_id))
 
 
-def _requested(decision: Decision, notice: NoticePlan) -> contract.NoticeRequestedV1:
-    # Validated as one document: three times as fast as building each item as a model.
-    return contract.NoticeRequestedV1.model_validate(
-        {
-            "notice_id": notice.notice_id,
-            "debtor_id": notice.debtor_id,
-            "decided_at": notice.decided_at,
-            "zone": notice.zone,
-            "policy_id": notice.policy_id,
-            "policy_version": notice.policy_version,
-            "decision_id": decision.decision_id,
-            "pay_by": notice.pay_by,
-            "items": tuple(_fields(item, _ITEM_FIELDS) for item in notice.items),
-            "messages": tuple(_fields(message, _MESSAGE_FIELDS) for message in notice.messages),
-        }
-    )
+def _requested(decision: Decision, notice: NoticePlan) -> Written:
+    # Written here, and not as a model: checking and writing it took a tenth of a sweep.
+    members = {
+        "notice_id": notice.notice_id,
+        "debtor_id": notice.debtor_id,
+        "decided_at": notice.decided_at,
+        "zone": notice.zone,
+        "policy_id": notice.policy_id,
+        "policy_version": notice.policy_version,
+        "decision_id": decision.decision_id,
+        "pay_by": notice.pay_by,
+        "items": [_fields(item, _ITEM_FIELDS) for item in notice.items],
+        "messages": [_fields(message, _MESSAGE_FIELDS) for message in notice.messages],
+    }
+    json = orjson.dumps(members, _decimal, orjson.OPT_UTC_Z)
+    return Written(contract.NoticeRequestedV1, json)
 
 
 _FINAL_ACTIONS: dict[str, contract.FinalAction] = {action: action for action in FINAL_ACTIONS}
@@ -271,6 +274,12 @@ _MESSAGE_FIELDS = tuple(contract.NoticeMessage.model_fields)
 def _fields(value: object, names: Iterable[str]) -> dict[str, object]:
     """The contract's fields of a domain value; both use the same names."""
     return {name: getattr(value, name) for name in names}
+
+
+def _decimal(value: object) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"a {type(value).__name__} is not part of a notice")
 
 
 def _charge(charge: ChargePlan, after: _After) -> contract.ChargeAssessedV1:

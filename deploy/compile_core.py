@@ -1,0 +1,55 @@
+"""Compile the parts of the engine that decide into machine code: the same sources, a third faster.
+
+    python deploy/compile_core.py <folder>
+
+`<folder>` holds the packages `dunning_engine` and `dunning_common` as they were installed or
+copied; extension modules are put beside the sources of `MODULES` and are imported instead of them.
+Nothing is written in another language and nothing behaves otherwise: `make test-compiled` runs the
+core's tests on the result. Never compile the folder you edit: a stale extension would hide the
+source. Needs Cython and a C compiler.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Distribution, Extension
+from setuptools.command.build_ext import build_ext
+
+_CORE = (
+    "account", "arrangement", "budget", "case", "charges", "conditions", "decision", "judgement",
+    "notice", "outcome", "record", "schedule", "spacing", "verdict",
+)  # fmt: skip
+MODULES = (
+    *(f"dunning_engine/domain/{name}" for name in _CORE),
+    "dunning_engine/handlers/apply_decision",
+    "dunning_engine/handlers/sweep_accounts",
+    "dunning_engine/adapters/case_rows",
+    "dunning_common/columns",
+    "dunning_common/ids",
+)
+# Annotations speak to readers and to mypy; taken for C types they would refuse what Python accepts.
+_DIRECTIVES = {"language_level": "3", "annotation_typing": False, "binding": True}
+
+
+def main(folder: str) -> None:
+    """Compile `MODULES` in place."""
+    os.chdir(folder)
+    extensions = [
+        Extension(name.replace("/", "."), [f"{name}.py"], extra_compile_args=["-O2"])
+        for name in MODULES
+    ]
+    made = cythonize(extensions, compiler_directives=_DIRECTIVES, quiet=True, force=True)
+    command = build_ext(Distribution({"name": "core", "ext_modules": made}))
+    command.inplace, command.parallel = True, os.cpu_count()
+    command.ensure_finalized()
+    command.run()
+    for name in MODULES:
+        Path(f"{name}.c").unlink()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
