@@ -10,6 +10,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done || true)
 
 PY := $(VENV)/bin/python
+COMPILED := build/compiled
 # Paths are relative everywhere, so that the checkout may lie in a folder with spaces. The stamps carry
 # the folder's checksum: a checkout that was moved installs itself again.
 HERE := $(shell pwd | cksum | cut -d' ' -f1)
@@ -21,7 +22,7 @@ PACKAGES := libs/common/src services/invoice-ingest/src services/dunning-engine/
 	services/notifier/src services/kpi/src deploy/standalone/src
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run check format test model test-kafka e2e bench lock events-docs policy-docs \
+.PHONY: help setup setup-dev run check format test test-compiled compiled model test-kafka e2e bench lock events-docs policy-docs \
 	docker-secrets clean
 
 help: ## Say what can be made
@@ -56,6 +57,15 @@ format: $(DEV) ## Put the code into its format
 test: $(DEV) ## All tests that need nothing but the wheels
 	@"$(PY)" -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not benchmark and not slow" tests $(PYTEST_ARGS)
 
+compiled: $(DEV) ## The engine's core as machine code, in build/compiled (needs a C compiler)
+	@rm -rf "$(COMPILED)" && mkdir -p "$(COMPILED)"
+	@cp -r libs/common/src/dunning_common services/dunning-engine/src/dunning_engine "$(COMPILED)"
+	@"$(PY)" deploy/compile_core.py "$(COMPILED)"
+
+test-compiled: compiled ## The tests of the engine's core again, on the compiled one
+	@PYTHONPATH="$(COMPILED)" DUNNING_COMPILED=1 "$(PY)" -m pytest -q -n 2 \
+		tests/unit/dunning_engine tests/simulation tests/integration/dunning_engine $(PYTEST_ARGS)
+
 model: $(DEV) ## 10,000 random histories against a slow model of the rules (some minutes)
 	@DUNNING_MODEL_RUNS=$(or $(RUNS),10000) "$(PY)" -m pytest -q --timeout 7200 \
 		tests/unit/dunning_engine/test_model_of_decisions.py $(PYTEST_ARGS)
@@ -68,11 +78,11 @@ e2e: $(DEV) ## End-to-end tests only, with the slow ones
 	@"$(PY)" -m pytest -m "not benchmark" tests/e2e $(PYTEST_ARGS)
 
 bench: ## Measure, each figure beside its limit, as JSON lines (docs/performance.md)
-	@$(MAKE) --no-print-directory setup-dev >&2
-	@"$(PY)" -m tests.benchmarks $(PYTEST_ARGS)
+	@$(MAKE) --no-print-directory compiled >&2
+	@DUNNING_COMPILED_CORE="$(CURDIR)/$(COMPILED)" "$(PY)" -m tests.benchmarks $(PYTEST_ARGS)
 
 lock: $(DEV) ## Write the lock files again from requirements*.in (UPGRADE=--upgrade for new versions)
-	@for name in requirements requirements-dev requirements-tools; do \
+	@for name in requirements requirements-dev requirements-tools requirements-compile; do \
 		echo "$$name.lock"; \
 		"$(PY)" -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(UPGRADE) \

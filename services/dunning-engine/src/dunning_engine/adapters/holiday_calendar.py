@@ -37,9 +37,11 @@ def years_around(day: date) -> range:
 
 @lru_cache(maxsize=4096)
 def _holidays(country: str, region: str | None, year: int) -> frozenset[date]:
-    known = holidays.list_supported_countries(include_aliases=True)
-    if country not in known:
+    try:  # the library's list of countries would load them all, which takes most of a second
+        found = holidays.country_holidays(country, years=year)
+    except NotImplementedError:
         return frozenset()
     named = REGION_NAMES.get((country, region or ""), region)
-    place = named if named in known[country] else DEFAULT_REGIONS.get(country)
-    return frozenset(holidays.country_holidays(country, subdiv=place, years=year))
+    if place := named if named in found.subdivisions else DEFAULT_REGIONS.get(country):
+        found = holidays.country_holidays(country, subdiv=place, years=year)
+    return frozenset(found)

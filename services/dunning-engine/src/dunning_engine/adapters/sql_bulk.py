@@ -74,9 +74,8 @@ UPDATE dunning_case c SET not_before = greatest(c.not_before, w.day)
 FROM unnest($2::text[], $3::date[]) AS w (invoice_id, day)
 WHERE c.tenant = $1 AND c.invoice_id = w.invoice_id
 """
-_STATES = frozenset(
-    {"waiting", "scheduled", "held", "in_flight", "blocked", "awaiting_approval", "exhausted"}
-)
+_WORK_STATES = frozenset({"waiting", "held", "blocked", "awaiting_approval", "exhausted"})
+_STATES = _WORK_STATES | {"scheduled", "in_flight"}
 
 
 class SqlBulk:
@@ -96,7 +95,8 @@ class SqlBulk:
         query.narrow("c.invoice_id = ANY({})", wanted.invoice_ids)
         query.narrow("c.debtor_id = ANY({})", wanted.debtor_ids)
         if wanted.state is not None:  # a literal, so that the planner can use a partial index
-            query.text += f" AND c.state = '{wanted.state}'"
+            column = "work_state" if wanted.state in _WORK_STATES else "state"
+            query.text += f" AND c.{column} = '{wanted.state}'"
         query.narrow("c.state_reason = {}", wanted.reason)
         query.narrow("c.currency = {}", wanted.currency)
         query.narrow("c.next_level_no = {}", wanted.level_no)

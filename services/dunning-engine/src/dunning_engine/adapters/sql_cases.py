@@ -81,9 +81,8 @@ class SqlCases:
         if state is not None and state not in CASE_STATES:
             raise ValueError(f"{state!r} is not a state of a case")
         # A literal, not a parameter: only so can the planner use the index of what is stuck.
-        only = f" AND c.state = '{state}'" if state else ""
-        if state in STUCK:
-            only += " AND c.state IN ('waiting', 'held', 'blocked', 'awaiting_approval')"
+        column = "work_state" if state in STUCK else "state"
+        only = f" AND c.{column} = '{state}'" if state else ""
         query = f"{_MANY}{only} ORDER BY c.invoice_id LIMIT $4"
         return list(await self._sql.fetch(query, tenant, after, debtor_id, limit))
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
+from isal import isal_zlib
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common import outbox
@@ -196,6 +197,9 @@ WHERE tenant = $1 AND debtor_id = $2
 """
 
 
+_LEAST_EFFORT = 0
+
+
 class SqlSweep:
     """The sweep, inside one transaction of the worker role (or, to read one dossier, of any)."""
 
@@ -273,8 +277,11 @@ class SqlSweep:
 
 
 def pack(record: bytes) -> bytes:
-    """A decision record as it lies in the table."""
-    return zlib.compress(record, 1)
+    """A decision record as it lies in the table: zlib's format, whoever wrote it.
+
+    ISA-L takes a sixth of zlib's time at its lowest level, and a quarter more room.
+    """
+    return isal_zlib.compress(record, _LEAST_EFFORT)
 
 
 def unpack(stored: bytes) -> bytes:

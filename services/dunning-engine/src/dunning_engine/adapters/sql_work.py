@@ -61,20 +61,19 @@ _SUMS = f"""{_IDS}, count(*), c.currency, sum({_OWED})::bigint, min({_SINCE}), m
 _ONE = f"ARRAY[c.invoice_id], 1, c.currency, {_OWED}, {_SINCE}, {_SINCE}, c.due_on"
 _DEFECTS = "'missing_rate', 'policy_missing', 'no_permitted_day'"
 _UNWILLING = "'below_minimum', 'not_applicable'"
-_WORK_STATES = "'waiting', 'held', 'blocked', 'awaiting_approval', 'exhausted'"
 
 _APPROVAL = f"""
 SELECT 'approval', c.invoice_id || E'\\x1f' || c.next_level_no, c.debtor_id, {_ONE},
     'awaiting_approval', c.next_level_no, c.next_level, NULL, NULL::uuid, NULL, NULL::date
 FROM dunning_case c
-WHERE {_OPEN} AND c.state = 'awaiting_approval'
+WHERE {_OPEN} AND c.work_state = 'awaiting_approval'
   AND c.approval_level_no IS DISTINCT FROM c.next_level_no
 """
 _UNDELIVERABLE = f"""
 SELECT 'undeliverable', c.debtor_id || E'\\x1f' || c.currency, c.debtor_id, {_SUMS},
     min(c.state_reason), NULL, NULL, NULL, NULL::uuid, NULL, NULL::date
 FROM dunning_case c
-WHERE {_OPEN} AND c.state = 'blocked' AND c.state_reason NOT IN ({_DEFECTS}, {_UNWILLING})
+WHERE {_OPEN} AND c.work_state = 'blocked' AND c.work_reason NOT IN ({_DEFECTS}, {_UNWILLING})
 GROUP BY c.debtor_id, c.currency
 """
 _DEFECT = f"""
@@ -82,7 +81,7 @@ SELECT c.state_reason, coalesce(c.policy_id, c.wanted_policy_id, '') || E'\\x1f'
     NULL, {_SUMS}, c.state_reason, NULL, NULL, coalesce(c.policy_id, c.wanted_policy_id),
     NULL::uuid, NULL, NULL::date
 FROM dunning_case c
-WHERE {_OPEN} AND c.state = 'blocked' AND c.state_reason IN ({_DEFECTS})
+WHERE {_OPEN} AND c.work_state = 'blocked' AND c.work_reason IN ({_DEFECTS})
 GROUP BY c.state_reason, coalesce(c.policy_id, c.wanted_policy_id), c.currency,
     coalesce(c.policy_id, c.wanted_policy_id, '')
 """
@@ -90,13 +89,13 @@ _STALE = f"""
 SELECT 'stale_feed', c.currency, NULL, {_SUMS}, 'stale_feed', NULL, NULL, NULL, NULL::uuid, NULL,
     NULL::date
 FROM dunning_case c
-WHERE {_OPEN} AND c.state = 'held' AND c.state_reason = 'stale_feed' GROUP BY c.currency
+WHERE {_OPEN} AND c.work_state = 'held' AND c.work_reason = 'stale_feed' GROUP BY c.currency
 """
 _UNMATCHED = f"""
 SELECT 'unmatched_receipt', c.debtor_id || E'\\x1f' || c.currency, c.debtor_id, {_SUMS},
     'unmatched_receipt', NULL, NULL, NULL, NULL::uuid, NULL, NULL::date
 FROM dunning_case c
-WHERE {_OPEN} AND c.state = 'held' AND c.state_reason = 'unmatched_receipt'
+WHERE {_OPEN} AND c.work_state = 'held' AND c.work_reason = 'unmatched_receipt'
 GROUP BY c.debtor_id, c.currency
 """
 _BROKEN = f"""
@@ -136,10 +135,10 @@ SELECT 'silent_overdue', c.invoice_id, c.debtor_id, {_ONE},
         ELSE coalesce(c.state_reason, c.state) END,
     c.next_level_no, c.next_level, NULL, NULL::uuid, NULL, NULL::date
 FROM dunning_case c JOIN account a ON a.tenant = c.tenant AND a.debtor_id = c.debtor_id
-WHERE {_OPEN} AND c.state IN ({_WORK_STATES}) AND c.state <> 'awaiting_approval'
+WHERE {_OPEN} AND c.work_state IN ('waiting', 'held', 'blocked', 'exhausted')
   AND c.due_on <= $2::date - $4::int
-  AND (c.state <> 'blocked' OR c.state_reason IN ({_UNWILLING}))
-  AND (c.state <> 'held' OR c.state_reason NOT IN ('stale_feed', 'unmatched_receipt'))
+  AND (c.work_state <> 'blocked' OR c.work_reason IN ({_UNWILLING}))
+  AND (c.work_state <> 'held' OR c.work_reason NOT IN ('stale_feed', 'unmatched_receipt'))
   AND NOT EXISTS (SELECT 1 FROM case_level l WHERE l.tenant = c.tenant
       AND l.invoice_id = c.invoice_id AND l.outcome <> 'lapsed'
       AND l.decided_on > $2::date - $4::int)
@@ -149,7 +148,7 @@ SELECT 'silent_overdue', c.invoice_id, c.debtor_id, {_ONE}, 'undecidable', c.nex
     c.next_level, NULL, NULL::uuid, NULL, NULL::date
 FROM account a JOIN dunning_case c ON c.debtor_id = a.debtor_id
 WHERE a.tenant = $1 AND a.trouble IS NOT NULL AND {_OPEN} AND c.due_on < $2
-  AND c.state NOT IN ({_WORK_STATES})
+  AND c.work_state IS NULL
 """
 _UNHEARD = f"""
 SELECT 'silent_overdue', c.invoice_id, c.debtor_id, ARRAY[c.invoice_id], 1, c.currency, {_OWED},
