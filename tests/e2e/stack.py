@@ -142,6 +142,20 @@ class Stack:
     def _headers(self, tenant: str) -> dict[str, str]:
         return {"authorization": f"Bearer {target_of(self.connection, tenant).token()}"}
 
+    def call(
+        self, method: str, service: str, path: str, tenant: str, body: Any = None
+    ) -> dict[str, Any]:
+        """The answer of a service, which must be a good one."""
+        answer = httpx.request(
+            method,
+            self.connection.urls[service] + path,
+            json=body,
+            headers=self._headers(tenant),
+            timeout=120,
+        )
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
     def pages(self, service: str, path: str, tenant: str) -> list[dict[str, Any]]:
         """All items of a paged list of a service."""
         headers = self._headers(tenant)

@@ -241,6 +241,25 @@ async def test_a_charge_that_was_given_up_is_owed_no_more_and_the_principal_stay
     assert await bench.rows(FACTS) == [{**facts[0], "version": 3}]
 
 
+async def test_a_payment_of_charges_lowers_what_is_asked_beside_the_principal(
+    bench: Bench,
+) -> None:
+    ledger = Ledger()
+    await bench.feed(ledger.registered(sandbox_from=START), ledger.debtor())
+    await bench.feed(ledger.invoice(issued_on=START, due_on=DUE))
+    await bench.feed(ledger.amended(on=START, charges_open_minor=500))
+    facts = await bench.rows(FACTS)
+    owed = "SELECT charges_open_minor, balances, status FROM dunning_case"
+
+    await bench.feed(ledger.charge_paid(on=DUE, amount_minor=400))
+    paid = await bench.rows(owed)
+    await bench.feed(ledger.charge_unpaid(on=DUE, covered_on=DUE, amount_minor=400))
+
+    assert paid == [{"charges_open_minor": 100, "balances": [], "status": "open"}]
+    assert await bench.rows(owed) == [{"charges_open_minor": 500, "balances": [], "status": "open"}]
+    assert await bench.rows(FACTS) == [{**facts[0], "version": 4}]
+
+
 LONG_S = 3_000.0
 """Longer than any test takes."""
 NEXT = "SELECT next_action_at, next_action_at > clock_timestamp() AS later FROM account"
@@ -298,7 +317,9 @@ async def test_settling_never_puts_off_what_was_to_be_done_earlier(settling: Ben
     assert await settling.rows(NEXT) == [first]
 
 
-@pytest.mark.parametrize("what", ["paid", "amended", "cancelled", "waived", "unallocated"])
+@pytest.mark.parametrize(
+    "what", ["paid", "amended", "cancelled", "waived", "charge paid", "unallocated"]
+)
 async def test_what_is_more_than_a_new_invoice_is_decided_at_once(
     settling: Bench, what: str
 ) -> None:
@@ -309,6 +330,7 @@ async def test_what_is_more_than_a_new_invoice_is_decided_at_once(
         "amended": lambda: ledger.amended(on=_today(), due_on=_today()),
         "cancelled": lambda: ledger.cancelled(on=_today()),
         "waived": lambda: ledger.waived(on=_today()),
+        "charge paid": lambda: ledger.charge_paid(on=_today()),
         "unallocated": lambda: ledger.unallocated(1, on=_today()),
     }[what]()
     before = await settling.sweep()

@@ -8,12 +8,15 @@ from datetime import UTC, date, datetime, timedelta
 
 from dunning_common.db import driver
 from dunning_common.events.dunning import NoticeRequestedV1
+from dunning_engine.adapters.sql_stores import Stores
 from dunning_engine.domain.record import recompute
 from dunning_engine.handlers.sweep_accounts import sweep_accounts
 from dunning_engine.testing import Bench, Ledger, always_open
 
 
-async def _many(bench: Bench, accounts: int, *, per_account: int = 1) -> Ledger:
+async def _many(
+    bench: Bench, accounts: int, *, per_account: int = 1, due_on: date | None = None
+) -> Ledger:
     """Accounts of a real tenant whose first level is due now, at any hour of any day."""
     ledger = Ledger()
     today = datetime.now(UTC).date()
@@ -25,13 +28,24 @@ async def _many(bench: Bench, accounts: int, *, per_account: int = 1) -> Ledger:
     await bench.feed(
         *(
             ledger.invoice(
-                f"i{n}-{m}", debtor_id=f"d{n}", issued_on=today - timedelta(days=30), due_on=today
+                f"i{n}-{m}",
+                debtor_id=f"d{n}",
+                issued_on=today - timedelta(days=30),
+                due_on=due_on or today,
             )
             for n in range(accounts)
             for m in range(per_account)
         )
     )
     return ledger
+
+
+async def _counted(stores: Stores, what: str) -> tuple[int, ...]:
+    """What PostgreSQL counts about the table of cases, up to now."""
+    (row,) = await stores.sql.fetch(
+        f"SELECT {what} FROM pg_stat_xact_user_tables WHERE relid = 'dunning_case'::regclass"
+    )
+    return tuple(row)
 
 
 async def test_due_invoices_of_a_debtor_share_one_notice(bench: Bench) -> None:
@@ -86,6 +100,45 @@ async def test_a_batch_takes_the_same_statements_however_many_accounts_it_has(
 
     assert statements[1] == statements[2] == statements[3]
     assert len(statements[1]) <= 14
+
+
+async def test_a_case_goes_to_its_next_level_without_a_new_entry_in_any_index(
+    bench: Bench,
+) -> None:
+    today = datetime.now(UTC).date()
+    ledger = await _many(bench, 3, due_on=today + timedelta(days=5))
+    await bench.sweep()  # opens them; nothing is due
+    await bench.feed(*(ledger.amended(f"i{n}-0", on=today, due_on=today) for n in range(3)))
+
+    async with bench.rooms.worker() as stores:
+        claimed = await stores.sweep.claim_real(3)
+        updated, in_place = await _counted(stores, "n_tup_upd, n_tup_hot_upd")
+        await sweep_accounts(stores.sweep, stores.policies, bench.law, claimed)
+        updated_now, in_place_now = await _counted(stores, "n_tup_upd, n_tup_hot_upd")
+
+    assert {row["state"] for row in await bench.rows("SELECT state FROM dunning_case")} == {
+        "in_flight"
+    }
+    assert updated_now - updated == in_place_now - in_place == 3
+
+
+async def test_closed_invoices_of_a_debtor_cost_a_sweep_nothing(bench: Bench) -> None:
+    await _many(bench, 1)
+    await bench.rows(
+        "INSERT INTO dunning_case (tenant, invoice_id, debtor_id, number, issued_on, due_on, "
+        "currency, amount_minor, open_minor, charges_open_minor, status, version, closed) "
+        "SELECT 'acme', 'c' || n, 'd0', 'c', '2026-01-01', '2026-01-10', 'EUR', 100, 0, 0, 'paid', "
+        "1, 'paid' FROM generate_series(1, 5000) AS n"
+    )
+
+    async with bench.rooms.worker() as stores:
+        await stores.sql.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        (before,) = await _counted(stores, "seq_tup_read + idx_tup_fetch")
+        (dossier,) = await stores.sweep.claim_real(1)
+        (after,) = await _counted(stores, "seq_tup_read + idx_tup_fetch")
+
+    assert [stored.case.invoice_id for stored in dossier.cases] == ["i0-0"]
+    assert after - before < 10
 
 
 async def test_idle_accounts_are_not_looked_at_again(bench: Bench) -> None:

@@ -159,7 +159,7 @@ class Ledger:
             return list(await (await driver(connection)).fetch(sql, *arguments))
 
     async def money_is_conserved(self) -> None:
-        """Σ credits = Σ covers + Σ unallocated, Σ open = Σ amounts − Σ covers − Σ written off."""
+        """Each credit = its covers + its rest, Σ rests = cash, and each balance is a sum of rows."""
         wrong = await self.rows(
             """
             SELECT tenant, currency FROM (
@@ -168,7 +168,36 @@ class Ledger:
                 UNION ALL SELECT tenant, currency, 0, unallocated_minor FROM cash
                 UNION ALL SELECT c.tenant, i.currency, 0, c.amount_minor FROM cover c
                     JOIN invoice i USING (tenant, invoice_id)
+                UNION ALL SELECT c.tenant, i.currency, 0, c.amount_minor FROM charge_cover c
+                    JOIN invoice i USING (tenant, invoice_id)
             ) AS flow GROUP BY 1, 2 HAVING sum(paid) <> sum(used)
+            """
+        )
+        assert wrong == []
+        wrong = await self.rows(
+            """
+            SELECT kind, credit_id FROM (
+                SELECT kind, credit_id, CASE WHEN reversed_on IS NULL THEN amount_minor ELSE 0 END
+                    - unallocated_minor AS rest FROM credit
+                UNION ALL SELECT kind, credit_id, -amount_minor FROM cover
+                UNION ALL SELECT kind, credit_id, -amount_minor FROM charge_cover
+            ) AS flow GROUP BY 1, 2 HAVING sum(rest) <> 0
+            """
+        )
+        assert wrong == []
+        wrong = await self.rows(
+            """
+            SELECT charge_id FROM charge LEFT JOIN charge_cover c USING (tenant, charge_id)
+            GROUP BY tenant, charge_id, covered_minor
+            HAVING covered_minor <> coalesce(sum(c.amount_minor), 0)
+            """
+        )
+        assert wrong == []
+        wrong = await self.rows(
+            """
+            SELECT i.invoice_id FROM invoice i LEFT JOIN charge c USING (tenant, invoice_id)
+            GROUP BY i.tenant, i.invoice_id HAVING i.charges_open_minor
+                <> coalesce(sum(c.amount_minor - c.covered_minor - c.given_up_minor), 0)
             """
         )
         assert wrong == []

@@ -158,6 +158,7 @@ async def test_a_trial_stores_nothing(acme: httpx.AsyncClient, ledger: Ledger) -
         (HEADER, b"\xff\xfe\x00", "/mapping"),
         (HEADER, "x" * 70_000, "/mapping"),
         (HEADER, "just text", "/mapping"),
+        (HEADER, '"\\ud800": 1', "/mapping/\\ud800"),
     ],
 )
 async def test_a_file_or_a_mapping_that_cannot_be_used_is_a_problem(

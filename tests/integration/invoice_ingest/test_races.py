@@ -11,6 +11,7 @@ import httpx
 
 from dunning_common.db import driver
 from tests.integration.invoice_ingest.conftest import DEBTOR, INVOICE, Ledger
+from tests.integration.invoice_ingest.test_charges import assessed, hear
 
 
 def payment(**changes: Any) -> dict[str, Any]:
@@ -81,7 +82,7 @@ async def test_everything_at_once_on_one_account_keeps_the_books(
 
     async def act(number: int) -> int:
         invoice_id = f"i{chance.randrange(6)}"
-        match chance.randrange(6):
+        match chance.randrange(10):
             case 0:
                 body = payment(amount=f"{chance.randrange(1, 90)}.00")
                 answer = await acme.put(f"/v1/payments/a{number}", json=body)
@@ -101,6 +102,17 @@ async def test_everything_at_once_on_one_account_keeps_the_books(
                 answer = await acme.post(
                     f"/v1/invoices/{invoice_id}/cancel", json={"reason": "mistake"}
                 )
+            case 6:
+                await hear(ledger, assessed(invoice_id=invoice_id, amount_minor=700))
+                return 200
+            case 7:
+                known = await ledger.rows("SELECT invoice_id, charge_id FROM charge")
+                on, charge_id = chance.choice(known) if known else (invoice_id, "none")
+                answer = await acme.post(
+                    f"/v1/invoices/{on}/charges/{charge_id}/waive", json={"reason": "goodwill"}
+                )
+            case 8:
+                answer = await acme.post("/v1/debtors/d1/allocate-cash", json={})
             case _:
                 note = {"debtor_id": "d1", "currency": "EUR", "amount": "5.00"}
                 answer = await acme.put(
@@ -108,7 +120,7 @@ async def test_everything_at_once_on_one_account_keeps_the_books(
                 )
         return answer.status_code
 
-    statuses = await asyncio.gather(*(act(n) for n in range(60)))
+    statuses = await asyncio.gather(*(act(n) for n in range(100)))
 
     assert set(statuses) <= {200, 404, 409}
     await ledger.money_is_conserved()

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import asyncpg.pgproto.pgproto
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,6 +67,13 @@ def test_every_kind_of_field_is_written() -> None:
         "who": "00000000-0000-0000-0000-000000000007", "by_name": {"a": [], "b": 1},
         "parts": [{"name": "x", "count": 2}],
     }  # fmt: skip
+
+
+def test_an_id_is_written_alike_wherever_it_was_read() -> None:
+    here = UUID("9bdfa3eb-5557-54b1-960d-0edd78c04931")
+    from_the_database = asyncpg.pgproto.pgproto.UUID(str(here))
+
+    assert canonical_json([from_the_database]) == canonical_json([here])
 
 
 def test_the_fields_come_in_the_order_of_their_names() -> None:

@@ -82,6 +82,27 @@ def test_the_history_of_the_principal_is_ordered_and_ends_at_what_is_open(
         assert row.balances[-1].open_minor == row.open_minor
 
 
+def test_a_payment_of_charges_moves_nothing_of_the_principal() -> None:
+    ledger = Ledger()
+    row = _fold(
+        [
+            ledger.invoice(issued_on=ISSUED, due_on=DUE, amount_minor=1_000),
+            ledger.paid(on=date(2026, 4, 5), amount_minor=400),
+            ledger.amended(on=DUE, charges_open_minor=50),
+            ledger.charge_paid(on=date(2026, 4, 9), amount_minor=30),
+            ledger.charge_unpaid(
+                on=date(2026, 4, 12), covered_on=date(2026, 4, 9), amount_minor=10
+            ),
+        ]
+    )
+
+    assert (row.open_minor, row.charges_open_minor, row.status) == (600, 30, "open")
+    assert [(balance.since, balance.open_minor) for balance in row.balances] == [
+        (ISSUED, 1_000),
+        (date(2026, 4, 6), 600),
+    ]
+
+
 def test_a_payment_counts_from_the_day_after_its_value_date() -> None:
     ledger = Ledger()
     row = _fold(

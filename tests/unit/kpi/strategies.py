@@ -57,6 +57,7 @@ def _happen(draw: st.DrawFn, story: Story, name: str, on: date) -> None:
                 "cancel",
                 "off",
                 "charge",
+                "pay charge",
                 "remind",
                 "cash",
             ]
@@ -76,6 +77,9 @@ def _happen(draw: st.DrawFn, story: Story, name: str, on: date) -> None:
             story.amend(name, on=on, due_on=draw(days))
         case "cancel":
             story.cancel(name, on=on)
+        case "pay charge":
+            charged = story._invoices[name].charges_open_minor
+            story.pay_charge(name, min(charged, amount), on=on)
         case "off":
             story.write_off(name, on=on)
         case "charge":

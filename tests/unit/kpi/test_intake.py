@@ -97,6 +97,22 @@ def test_a_charge_that_was_given_up_lowers_the_charges_and_nothing_else() -> Non
     assert not settlements
 
 
+def test_a_payment_of_charges_is_collected_and_settles_nothing() -> None:
+    paid, bounced = date(2026, 1, 12), date(2026, 1, 15)
+    story = Story().issue("I", 10_000, on=date(2026, 1, 1), due_on=date(2026, 1, 2))
+    story.charge("I", 500, on=date(2026, 1, 9)).pay_charge("I", 500, on=paid)
+    story.unpay_charge("I", 500, on=bounced, covered_on=paid)
+
+    changes, settlements = walk(take_in(story.events).facts.invoices)
+
+    assert [(c.move, c.open_minor, c.charges_minor) for c in changes[1:]] == [
+        (Move.CHARGED, 0, 500),
+        (Move.PAID, 0, -500),
+        (Move.REVERSED, 0, 500),
+    ]
+    assert not settlements
+
+
 def test_a_bounced_message_was_no_contact_but_a_delivered_one_was() -> None:
     story = Story().issue("I", 1, on=date(2026, 1, 1), due_on=date(2026, 1, 2))
     story.remind(["I"], at=date(2026, 1, 9), outcomes=[Outcome.UNKNOWN, Outcome.BOUNCED])

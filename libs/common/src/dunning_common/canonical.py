@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeAlias, get_args, get_type_hints
+from uuid import UUID
 
 import orjson
 
@@ -51,7 +52,7 @@ _FORMS = _Forms()
 def _form(kind: type) -> Plain:
     if is_value(kind):
         return _members_of(kind)
-    if issubclass(kind, Decimal):
+    if issubclass(kind, Decimal | UUID):  # UUIDs of a class of their own, as asyncpg reads them
         return str
     if issubclass(kind, frozenset):
         return sorted

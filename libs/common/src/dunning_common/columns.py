@@ -1,10 +1,10 @@
 """Rows as the parameters of one statement: a column each, in PostgreSQL's own writing of arrays.
 
 asyncpg takes lists for arrays, too, and looks at each element several times before it writes it: 7
-to 10 µs for a row of twenty columns. Here a column is one text, made by a JSON writer in one go,
-and PostgreSQL reads it: 1 µs, and 1 to 2 µs there. The elements of the two writings agree, but for
-control characters in texts, the seconds of old zones' offsets, and what no column may hold;
-each is looked for, and none is left to chance.
+to 10 µs for a row of twenty columns. Here a column is one text, made by a JSON writer in one go:
+0.5 µs, and 0.7 µs more in PostgreSQL, which has to read it. JSON's elements are those of an array
+but for control characters in texts, the seconds of old zones' offsets, and lists and objects; each
+is looked for, and none is left to chance.
 
 Knows no statement and no table. Not for floats: JSON has no NaN, and would make it NULL.
 """

@@ -18,7 +18,6 @@ from dunning_common.service import Service
 from invoice_ingest.adapters.master_key import read_master_key
 from invoice_ingest.adapters.permit_bell import PermitBell
 from invoice_ingest.adapters.sql_books import SqlBooks
-from invoice_ingest.adapters.sql_charges import SqlCharges
 from invoice_ingest.adapters.sql_debtors import SqlDebtors
 from invoice_ingest.adapters.sql_permits import SqlPermits
 from invoice_ingest.adapters.sql_tenants import SqlTenants
@@ -101,7 +100,6 @@ def make_desk(db: Database, *, master_key: bytes, bell: Bell, clock: Clock | Non
         tenants=SqlTenants(),
         debtors=SqlDebtors(master_key=master_key),
         permits=SqlPermits(),
-        charges=SqlCharges(),
         bell=bell,
         clock=clock or SystemClock(),
     )

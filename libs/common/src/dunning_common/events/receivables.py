@@ -113,6 +113,37 @@ class ChargeWaivedV1(_InvoicePayload):
     reason: str
 
 
+class ChargePaidV1(_InvoicePayload):
+    """Part of a payment was booked against a charge, of which `charge_open_minor` is still owed.
+
+    `effective_on` is the value date, or the day of the charge where that is later. The principal
+    is told apart: `PaymentAllocatedV1`.
+    """
+
+    payment_id: str
+    charge_id: str
+    kind: ChargeKind
+    amount_minor: int
+    charge_open_minor: int = Field(ge=0)
+
+
+class ChargePaymentUndoneV1(_InvoicePayload):
+    """What a payment covered of a charge, from `covered_on` on, it covers no more.
+
+    `payment_reversed`: the payment bounced, and the charge is owed again. `charge_waived` and
+    `invoice_cancelled`: the charge is given up with the next event, and the money is unallocated.
+    """
+
+    payment_id: str
+    charge_id: str
+    kind: ChargeKind
+    amount_minor: int
+    charge_open_minor: int = Field(ge=0)
+    covered_on: date
+    cause: Literal["payment_reversed", "charge_waived", "invoice_cancelled"]
+    reason: str = ""
+
+
 class UnallocatedCashChangedV1(Payload):
     """Money of the debtor that covers no invoice yet."""
 
@@ -154,6 +185,8 @@ ReceivablesEvent = (
     | CreditNoteAllocatedV1
     | ChargePostedV1
     | ChargeWaivedV1
+    | ChargePaidV1
+    | ChargePaymentUndoneV1
     | UnallocatedCashChangedV1
     | DebtorTermsChangedV1
 )
@@ -167,4 +200,6 @@ InvoiceEvent = (
     | CreditNoteAllocatedV1
     | ChargePostedV1
     | ChargeWaivedV1
+    | ChargePaidV1
+    | ChargePaymentUndoneV1
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property, lru_cache
 
 from dunning_engine.adapters.holiday_calendar import calendar_for, years_around
@@ -21,9 +21,9 @@ class PublicLaw:
 
     def calendar(self, country: str, region: str | None, zone: str, now: datetime) -> Calendar:
         """Public holidays of the years that a decision at `now` may look into."""
-        return _calendar(country, region, years_around(local_date(now, zone)))
+        return _calendar(country, region, local_date(now, zone).year)
 
 
 @lru_cache(maxsize=1024)
-def _calendar(country: str, region: str | None, years: range) -> Calendar:
-    return calendar_for(country, region, years)
+def _calendar(country: str, region: str | None, year: int) -> Calendar:
+    return calendar_for(country, region, years_around(date(year, 1, 1)))

@@ -22,7 +22,8 @@ CASE_COLUMNS = """c.invoice_id, c.debtor_id, c.number, c.due_on, c.currency, c.o
     c.approval_level_no, c.approved, c.approval_by"""
 """The columns of a `WaitingCase`."""
 _WAITS = """c.tenant = $1 AND c.live AND c.status = 'open' AND c.open_minor > 0
-    AND c.work_state = 'awaiting_approval' AND c.approval_level_no IS DISTINCT FROM c.next_level_no"""
+    AND c.work_state = 'awaiting_approval'
+    AND c.approval_level_no IS DISTINCT FROM c.next_level_no"""
 _LIST = f"""
 SELECT * FROM (
     SELECT {CASE_COLUMNS} FROM dunning_case c

@@ -170,6 +170,42 @@ class Ledger:
         )
         return self._about(event, before.debtor_id, invoice_id)
 
+    def charge_paid(
+        self, invoice_id: str = "i1", *, on: date, amount_minor: int | None = None
+    ) -> Envelope:
+        """A payment of all that is owed of charges, or of a part."""
+        before = self.invoices[invoice_id]
+        paid_minor = before.charges_open_minor if amount_minor is None else amount_minor
+        rest = before.charges_open_minor - paid_minor
+        event = ledger.ChargePaidV1(
+            invoice=self._moved(invoice_id, charges_open_minor=rest),
+            effective_on=on,
+            payment_id="p",
+            charge_id="c",
+            kind="interest",
+            amount_minor=paid_minor,
+            charge_open_minor=rest,
+        )
+        return self._about(event, before.debtor_id, invoice_id)
+
+    def charge_unpaid(
+        self, invoice_id: str = "i1", *, on: date, covered_on: date, amount_minor: int
+    ) -> Envelope:
+        """The payment of a charge bounced."""
+        owed = self.invoices[invoice_id].charges_open_minor + amount_minor
+        event = ledger.ChargePaymentUndoneV1(
+            invoice=self._moved(invoice_id, charges_open_minor=owed),
+            effective_on=on,
+            payment_id="p",
+            charge_id="c",
+            kind="interest",
+            amount_minor=amount_minor,
+            charge_open_minor=owed,
+            covered_on=covered_on,
+            cause="payment_reversed",
+        )
+        return self._about(event, event.invoice.debtor_id, invoice_id)
+
     def cancelled(self, invoice_id: str = "i1", *, on: date) -> Envelope:
         """A cancellation."""
         state = self._moved(invoice_id, open_minor=0, status="cancelled", settled_on=on)

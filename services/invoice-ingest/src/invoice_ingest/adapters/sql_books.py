@@ -1,28 +1,28 @@
 """Worksheets in PostgreSQL: a handful of statements for any number of orders.
 
 Lock order, the same everywhere: accounts (debtor rows) by id, then invoices by id. Whoever holds an
-account's lock is alone in changing its credits, covers and cash; only charges change an invoice
-without it, and they lock the invoice.
+account's lock is alone in changing its invoices, charges, credits, covers and cash; send permits
+take the invoices' locks alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from typing import Any, TypeAlias
 
 import asyncpg
-import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common.db import driver
-from invoice_ingest.adapters import sql_invoices
-from invoice_ingest.domain.allocation import Wanted
-from invoice_ingest.domain.book import Book, CoverKey, Loaded, Needs
-from invoice_ingest.domain.credit import Cover, Credit, CreditDraft, CreditKey
+from invoice_ingest.adapters import sql_charged, sql_charges, sql_credits, sql_invoices
+from invoice_ingest.domain.book import Book, Loaded, Needs, Party
+from invoice_ingest.domain.charge import Charge
+from invoice_ingest.domain.charging import ChargeRef
+from invoice_ingest.domain.credit import CreditKey
 from invoice_ingest.domain.invoice import Invoice
 
 _LOCK_ACCOUNTS = """
-SELECT debtor_id, contact IS NULL AS erased FROM debtor
+SELECT debtor_id, country, contact IS NULL AS is_erased FROM debtor
 WHERE tenant = $1 AND debtor_id = ANY($2::text[])
 ORDER BY debtor_id FOR NO KEY UPDATE
 """
@@ -32,7 +32,9 @@ UNION SELECT debtor_id FROM credit
 WHERE tenant = $1 AND kind = 'payment' AND credit_id = ANY($3::text[])
 """
 _COVERED_BY = """
-SELECT DISTINCT invoice_id FROM cover
+SELECT invoice_id FROM cover
+WHERE tenant = $1 AND kind = 'payment' AND credit_id = ANY($2::text[]) AND amount_minor > 0
+UNION SELECT invoice_id FROM charge_cover
 WHERE tenant = $1 AND kind = 'payment' AND credit_id = ANY($2::text[]) AND amount_minor > 0
 """
 # The lateral lock makes PostgreSQL look each id up by the primary key, in the order of the ids,
@@ -42,51 +44,21 @@ SELECT locked.* FROM (
     SELECT unnest($2::text[]) AS id
     UNION SELECT invoice_id FROM invoice
     WHERE tenant = $1 AND debtor_id = ANY($3::text[]) AND status = 'open'
+    UNION SELECT invoice_id FROM invoice
+    WHERE tenant = $1 AND debtor_id = ANY($3::text[]) AND charges_open_minor > 0
     ORDER BY id
 ) AS asked CROSS JOIN LATERAL (
     SELECT {sql_invoices.COLUMNS} FROM invoice WHERE tenant = $1 AND invoice_id = asked.id
     FOR NO KEY UPDATE
 ) AS locked
 """
-_COVERS = """
-SELECT kind, credit_id, invoice_id, booked_minor, amount_minor, effective_on, reversed_on
-FROM cover WHERE tenant = $1 AND invoice_id = ANY($2::text[]) AND amount_minor > 0
-"""
-_CREDITS = """
-SELECT kind, credit_id, debtor_id, currency, amount_minor, dated_on, wanted, unallocated_minor,
-    reversed_on
-FROM credit JOIN unnest($2::text[], $3::text[]) AS asked (kind, credit_id) USING (kind, credit_id)
-WHERE tenant = $1
-"""
-_UNALLOCATED = """
-SELECT kind, credit_id FROM credit
-WHERE tenant = $1 AND debtor_id = ANY($2::text[]) AND unallocated_minor > 0
-"""
 _CASH = """
 SELECT debtor_id, currency, unallocated_minor FROM cash
 WHERE tenant = $1 AND debtor_id = ANY($2::text[])
 """
-_PUT_CREDITS = """
-INSERT INTO credit (tenant, kind, credit_id, debtor_id, currency, amount_minor, dated_on, wanted,
-    unallocated_minor, reversed_on)
-SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::date[],
-    $8::jsonb[], $9::bigint[], $10::date[])
-ON CONFLICT (tenant, kind, credit_id) DO UPDATE SET
-    unallocated_minor = excluded.unallocated_minor, reversed_on = excluded.reversed_on,
-    changed_at = now()
-"""
-_PUT_COVERS = """
-INSERT INTO cover (tenant, kind, credit_id, invoice_id, booked_minor, amount_minor, effective_on,
-    reversed_on)
-SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[],
-    $7::date[], $8::date[])
-ON CONFLICT (tenant, kind, credit_id, invoice_id) DO UPDATE SET
-    booked_minor = excluded.booked_minor, amount_minor = excluded.amount_minor,
-    effective_on = excluded.effective_on, reversed_on = excluded.reversed_on
-"""
 _PUT_CASH = """
 INSERT INTO cash (tenant, debtor_id, currency, unallocated_minor)
-SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[])
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
 ON CONFLICT (tenant, debtor_id, currency) DO UPDATE SET
     unallocated_minor = excluded.unallocated_minor
 """
@@ -105,7 +77,7 @@ class SqlBooks:
             owners = await raw.fetch(_OWNERS, tenant, needs.owners_of, needs.reversals)
             accounts |= {row["debtor_id"] for row in owners}
         debtors = {
-            row["debtor_id"]: row["erased"]
+            row["debtor_id"]: Party(country=row["country"], is_erased=row["is_erased"])
             for row in await raw.fetch(_LOCK_ACCOUNTS, tenant, accounts)
         }
         bounced = await _covered_by(raw, tenant, needs.reversals)
@@ -116,42 +88,59 @@ class SqlBooks:
             if invoice_id in invoices and invoices[invoice_id].covered_minor > least_minor
         }
         coverable = set(invoices) if needs.cash_of else set()
-        covers = await _covers(raw, tenant, bounced | shrinking | coverable)
-        credits_ = await _credits(
+        covers = await sql_credits.covers_of(raw, tenant, bounced | shrinking | coverable)
+        payable = _owing_charges(invoices.values()) if needs.credits or needs.cash_of else set()
+        settled = bounced | needs.charges_of
+        charges = await sql_charges.of_invoices(raw, tenant, payable | settled)
+        charge_covers = await sql_charges.covers_of(
+            raw, tenant, {i for i, c in charges.items() if c.invoice_id in coverable | settled}
+        )
+        credits_ = await sql_credits.of_keys(
             raw,
             tenant,
             needs.credits
             | {CreditKey("payment", payment_id) for payment_id in needs.reversals}
-            | {key for key, _ in covers}
-            | await _unallocated(raw, tenant, needs.cash_of),
+            | {key for key, _ in (*covers, *charge_covers)}
+            | await sql_credits.unallocated(raw, tenant, needs.cash_of),
         )
-        moves_cash = bool(needs.credits or needs.reversals or needs.cash_of or shrinking)
+        moves_cash = needs.credits or needs.reversals or needs.cash_of or shrinking or charge_covers
         cash = await raw.fetch(_CASH, tenant, accounts) if moves_cash else []
         return Loaded(
             debtors=debtors,
             invoices=invoices,
             credits=credits_,
             covers=covers,
+            charges=charges,
+            charge_covers=charge_covers,
             cash={(row["debtor_id"], row["currency"]): row["unallocated_minor"] for row in cash},
         )
 
-    async def save(self, connection: AsyncConnection, book: Book) -> None:
-        """Write what has changed on the sheet."""
+    async def load_charged(
+        self, connection: AsyncConnection, charges: Sequence[Charge]
+    ) -> tuple[dict[str, Loaded], frozenset[ChargeRef]]:
+        """Lock and read, by tenant, what booking these charges needs; which are booked already."""
+        return await sql_charged.load(await driver(connection), charges)
+
+    async def save(self, connection: AsyncConnection, *books: Book) -> None:
+        """Write what has changed on the sheets, each of another tenant."""
         raw = await driver(connection)
-        await sql_invoices.insert(raw, book.new_invoices())
-        await sql_invoices.update(raw, book.changed_invoices())
-        await _put(raw, _PUT_CREDITS, book.tenant, [_credit_row(c) for c in book.changed_credits()])
-        await _put(raw, _PUT_COVERS, book.tenant, [_cover_row(c) for c in book.changed_covers()])
-        await _put(raw, _PUT_CASH, book.tenant, book.changed_cash())
-
-
-async def _put(raw: _Raw, sql: str, tenant: str, rows: list[Any]) -> None:
-    if rows:
-        await raw.execute(sql, tenant, *sql_invoices.columns_of(rows))
+        await sql_invoices.insert(raw, [i for book in books for i in book.new_invoices()])
+        await sql_invoices.update(raw, [i for book in books for i in book.changed_invoices()])
+        await sql_charges.insert(raw, [c for book in books for c in book.new_charges()])
+        await sql_charges.update(raw, [c for book in books for c in book.changed_charges()])
+        await sql_credits.put(raw, [(b.tenant, c) for b in books for c in b.changed_credits()])
+        await sql_credits.put_covers(
+            raw, [(b.tenant, c) for b in books for c in b.changed_covers()]
+        )
+        await sql_charges.put_covers(
+            raw, [(book.tenant, c) for book in books for c in book.changed_charge_covers()]
+        )
+        if cash := [(book.tenant, *row) for book in books for row in book.changed_cash()]:
+            await raw.execute(_PUT_CASH, *sql_invoices.columns_of(cash))
 
 
 async def _covered_by(raw: _Raw, tenant: str, payment_ids: Collection[str]) -> set[str]:
-    """Invoices that the payments cover. A payment never gets new ones, so this needs no lock."""
+    """Invoices that the payments cover; their accounts are locked, so these stay the same."""
     if not payment_ids:
         return set()
     rows = await raw.fetch(_COVERED_BY, tenant, payment_ids)
@@ -167,87 +156,5 @@ async def _invoices(
     return {row["invoice_id"]: sql_invoices.invoice_of(row) for row in rows}
 
 
-async def _covers(raw: _Raw, tenant: str, invoice_ids: Collection[str]) -> dict[CoverKey, Cover]:
-    if not invoice_ids:
-        return {}
-    covers = [
-        Cover(
-            key=CreditKey(row["kind"], row["credit_id"]),
-            invoice_id=row["invoice_id"],
-            booked_minor=row["booked_minor"],
-            amount_minor=row["amount_minor"],
-            effective_on=row["effective_on"],
-            reversed_on=row["reversed_on"],
-        )
-        for row in await raw.fetch(_COVERS, tenant, invoice_ids)
-    ]
-    return {(cover.key, cover.invoice_id): cover for cover in covers}
-
-
-async def _unallocated(raw: _Raw, tenant: str, debtors: Collection[str]) -> set[CreditKey]:
-    if not debtors:
-        return set()
-    rows = await raw.fetch(_UNALLOCATED, tenant, debtors)
-    return {CreditKey(row["kind"], row["credit_id"]) for row in rows}
-
-
-async def _credits(
-    raw: _Raw, tenant: str, keys: Collection[CreditKey]
-) -> Mapping[CreditKey, Credit]:
-    if not keys:
-        return {}
-    kinds, ids = zip(*keys, strict=True)
-    credits_ = [credit_of(row) for row in await raw.fetch(_CREDITS, tenant, kinds, ids)]
-    return {credit.draft.key: credit for credit in credits_}
-
-
-def credit_of(row: asyncpg.Record) -> Credit:
-    """The credit in a row."""
-    wanted = row["wanted"]
-    return Credit(
-        draft=CreditDraft(
-            kind=row["kind"],
-            credit_id=row["credit_id"],
-            debtor_id=row["debtor_id"],
-            currency=row["currency"],
-            amount_minor=row["amount_minor"],
-            dated_on=row["dated_on"],
-            wanted=wanted
-            if wanted is None
-            else tuple(Wanted(invoice_id=i, amount_minor=a) for i, a in wanted),
-        ),
-        unallocated_minor=row["unallocated_minor"],
-        reversed_on=row["reversed_on"],
-    )
-
-
-def _credit_row(credit: Credit) -> tuple[Any, ...]:
-    draft = credit.draft
-    wanted = (
-        None
-        if draft.wanted is None
-        else orjson.dumps([(w.invoice_id, w.amount_minor) for w in draft.wanted]).decode()
-    )
-    return (
-        draft.kind,
-        draft.credit_id,
-        draft.debtor_id,
-        draft.currency,
-        draft.amount_minor,
-        draft.dated_on,
-        wanted,
-        credit.unallocated_minor,
-        credit.reversed_on,
-    )
-
-
-def _cover_row(cover: Cover) -> tuple[Any, ...]:
-    return (
-        cover.key.kind,
-        cover.key.credit_id,
-        cover.invoice_id,
-        cover.booked_minor,
-        cover.amount_minor,
-        cover.effective_on,
-        cover.reversed_on,
-    )
+def _owing_charges(invoices: Collection[Invoice]) -> set[str]:
+    return {invoice.invoice_id for invoice in invoices if invoice.charges_open_minor}

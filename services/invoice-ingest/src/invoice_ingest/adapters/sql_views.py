@@ -5,6 +5,8 @@ Reads only, inside the tenant's transaction; another tenant's rows do not exist 
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -12,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common.db import driver
 from dunning_common.money import to_decimal_string
-from invoice_ingest.adapters import sql_debtors, sql_invoices
+from invoice_ingest.adapters import sql_charges, sql_debtors, sql_invoices
+from invoice_ingest.domain.charge import Charge
 from invoice_ingest.domain.debtor import Debtor
 
 View = dict[str, Any]
@@ -21,20 +24,30 @@ _INVOICE = f"SELECT {sql_invoices.COLUMNS} FROM invoice WHERE tenant = $1 AND in
 _INVOICES = f"""
 SELECT {sql_invoices.COLUMNS} FROM invoice
 WHERE tenant = $1 AND ($2::text IS NULL OR debtor_id = $2) AND ($3::text IS NULL OR status = $3)
-    AND invoice_id > $4
+    AND invoice_id > $4 AND ($6::boolean IS NULL OR (charges_open_minor > 0) = $6)
 ORDER BY invoice_id LIMIT $5
 """
 _COVERS_OF_INVOICE = """
 SELECT kind, credit_id, amount_minor, booked_minor, effective_on, reversed_on FROM cover
 WHERE tenant = $1 AND invoice_id = $2 ORDER BY effective_on, kind, credit_id
 """
-_CHARGES = """
-SELECT charge_id, kind, currency, amount_minor, assessed_on, basis, waived_on, waived_reason
-FROM charge
+_CHARGES = f"""
+SELECT {sql_charges.COLUMNS} FROM charge
 WHERE tenant = $1 AND invoice_id = $2 AND NOT is_void ORDER BY assessed_on, charge_id
 """
+_COVERS_OF_CHARGES = """
+SELECT charge_id, credit_id, amount_minor, booked_minor, effective_on, reversed_on
+FROM charge_cover WHERE tenant = $1 AND invoice_id = $2 ORDER BY effective_on, credit_id
+"""
+_CHARGES_BY_CREDIT = """
+SELECT cover.invoice_id, charge_id, charge.kind, cover.amount_minor
+FROM charge_cover AS cover JOIN charge USING (tenant, charge_id)
+WHERE tenant = $1 AND cover.kind = $2 AND credit_id = $3 AND cover.amount_minor > 0
+ORDER BY cover.invoice_id, charge_id
+"""
 _CREDIT = """
-SELECT kind, credit_id, debtor_id, currency, amount_minor, dated_on, unallocated_minor, reversed_on
+SELECT kind, credit_id, debtor_id, currency, amount_minor, dated_on, unallocated_minor, reversed_on,
+    payment_order
 FROM credit WHERE tenant = $1 AND kind = $2 AND credit_id = $3
 """
 _COVERS_BY_CREDIT = """
@@ -67,6 +80,9 @@ async def invoice(connection: AsyncConnection, tenant: str, invoice_id: str) -> 
     currency = row["currency"]
     covers = await raw.fetch(_COVERS_OF_INVOICE, tenant, invoice_id)
     charges = await raw.fetch(_CHARGES, tenant, invoice_id)
+    paid_by: defaultdict[str, list[asyncpg.Record]] = defaultdict(list)
+    for payment in await raw.fetch(_COVERS_OF_CHARGES, tenant, invoice_id) if charges else []:
+        paid_by[payment["charge_id"]].append(payment)
     return _invoice(row) | {
         "allocations": [
             {
@@ -80,16 +96,8 @@ async def invoice(connection: AsyncConnection, tenant: str, invoice_id: str) -> 
             for cover in covers
         ],
         "charges": [
-            {
-                "charge_id": charge["charge_id"],
-                "kind": charge["kind"],
-                "amount": to_decimal_string(charge["amount_minor"], currency),
-                "assessed_on": charge["assessed_on"],
-                "basis": charge["basis"],
-                "waived_on": charge["waived_on"],
-                "waived_reason": charge["waived_reason"],
-            }
-            for charge in charges
+            _charge(charge, row["status"], paid_by[charge.charge_id])
+            for charge in (Charge(**found) for found in charges)
         ],
     }
 
@@ -100,12 +108,13 @@ async def invoices(
     *,
     debtor_id: str | None,
     status: str | None,
+    charges_open: bool | None,
     after: str,
     limit: int,
 ) -> list[View]:
     """Invoices by id, behind `after`."""
     raw = await driver(connection)
-    rows = await raw.fetch(_INVOICES, tenant, debtor_id, status, after, limit)
+    rows = await raw.fetch(_INVOICES, tenant, debtor_id, status, after, limit, charges_open)
     return [_invoice(row) for row in rows]
 
 
@@ -119,6 +128,7 @@ async def credit(
         return None
     currency = row["currency"]
     covers = await raw.fetch(_COVERS_BY_CREDIT, tenant, kind, credit_id)
+    charges = await raw.fetch(_CHARGES_BY_CREDIT, tenant, kind, credit_id)
     return {
         "id": row["credit_id"],
         "debtor_id": row["debtor_id"],
@@ -127,12 +137,22 @@ async def credit(
         "dated_on": row["dated_on"],
         "unallocated": to_decimal_string(row["unallocated_minor"], currency),
         "reversed_on": row["reversed_on"],
+        "payment_order": row["payment_order"],
         "allocations": [
             {
                 "invoice_id": cover["invoice_id"],
                 "amount": to_decimal_string(cover["amount_minor"], currency),
             }
             for cover in covers
+        ],
+        "charges": [
+            {
+                "invoice_id": cover["invoice_id"],
+                "charge_id": cover["charge_id"],
+                "kind": cover["kind"],
+                "amount": to_decimal_string(cover["amount_minor"], currency),
+            }
+            for cover in charges
         ],
     }
 
@@ -186,6 +206,43 @@ def _invoice(row: asyncpg.Record) -> View:
         "policy_id": found.policy_id,
         "tags": found.tags,
     }
+
+
+def _charge(charge: Charge, invoice_status: str, payments: Sequence[asyncpg.Record]) -> View:
+    currency = charge.currency
+    return {
+        "charge_id": charge.charge_id,
+        "kind": charge.kind,
+        "status": _charge_status(charge, invoice_status),
+        "amount": to_decimal_string(charge.amount_minor, currency),
+        "open": to_decimal_string(charge.open_minor, currency),
+        "paid": to_decimal_string(charge.covered_minor, currency),
+        "given_up": to_decimal_string(charge.given_up_minor, currency),
+        "payments": [
+            {
+                "payment_id": payment["credit_id"],
+                "amount": to_decimal_string(payment["amount_minor"], currency),
+                "booked": to_decimal_string(payment["booked_minor"], currency),
+                "effective_on": payment["effective_on"],
+                "reversed_on": payment["reversed_on"],
+            }
+            for payment in payments
+        ],
+        "assessed_on": charge.assessed_on,
+        "basis": charge.basis,
+        "waived_on": charge.waived_on,
+        "waived_reason": charge.waived_reason,
+    }
+
+
+def _charge_status(charge: Charge, invoice_status: str) -> str:
+    if charge.open_minor:
+        return "open"
+    if charge.waived_on is not None:
+        return "waived"
+    if charge.given_up_minor:
+        return "cancelled" if invoice_status == "cancelled" else "written_off"
+    return "paid"
 
 
 def _debtor(found: Debtor) -> View:

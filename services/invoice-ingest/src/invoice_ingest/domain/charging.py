@@ -1,21 +1,25 @@
 """Charges that the engine assessed, booked beside the principal: once each, however often told.
 
-A charge may be given up again; `waive` says whether, and nothing else about a charge ever changes.
+A charge takes money that was already paid and covers nothing yet, when it is meant for it. It may
+be given up again, all of it or its open part.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 
+from invoice_ingest.domain import allocation, covering
 from invoice_ingest.domain import invoice as invoicing
+from invoice_ingest.domain.allocation import Share
 from invoice_ingest.domain.book import Book
-from invoice_ingest.domain.fact import ChargeKind, ChargePosted, ChargeWaived
+from invoice_ingest.domain.charge import Charge
+from invoice_ingest.domain.credit import CreditDraft
+from invoice_ingest.domain.fact import ChargePosted, ChargeWaived
 from invoice_ingest.domain.invoice import Invoice
 from invoice_ingest.domain.outcome import Outcome, Status, conflict, unknown
-from invoice_ingest.domain.permit import InvoiceRef
 
 ChargeRef = tuple[str, str]
 """(tenant, charge id)."""
@@ -25,42 +29,10 @@ class ChargeError(ValueError):
     """A charge that does not fit the ledger; the message says what is wrong with it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Charge:
-    """Interest, compensation or a fee on one invoice; `basis` names the law or the contract.
-
-    A charge is `void` when its invoice owed nothing any more as it arrived. `waived_on` is the day
-    from which it is not owed any more because it was given up.
-    """
-
-    tenant: str
-    charge_id: str
-    invoice_id: str
-    kind: ChargeKind
-    currency: str
-    amount_minor: int
-    assessed_on: date
-    basis: str
-    is_void: bool = False
-    waived_on: date | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Charged:
-    """What to store: the new charges, the changed invoices, and what to tell."""
-
-    charges: tuple[Charge, ...]
-    invoices: tuple[Invoice, ...]
-    facts: tuple[ChargePosted, ...]
-
-
 def post_charges(
-    charges: Sequence[Charge],
-    *,
-    invoices: Mapping[InvoiceRef, Invoice],
-    known: AbstractSet[ChargeRef],
-) -> Charged:
-    """Book charges in order.
+    books: Mapping[str, Book], charges: Sequence[Charge], *, known: AbstractSet[ChargeRef]
+) -> None:
+    """Book charges in order, each on its tenant's worksheet.
 
     Statutory interest stays owed when the principal was paid a moment ago, so a paid invoice takes
     the charge; a cancelled or written-off one does not.
@@ -68,73 +40,127 @@ def post_charges(
     Raises:
         ChargeError: the invoice is unknown or in another currency.
     """
-    now = dict(invoices)
     seen = set(known)
-    booked: list[Charge] = []
-    facts: list[ChargePosted] = []
     for charge in charges:
-        ref = (charge.tenant, charge.invoice_id)
-        if (charge.tenant, charge.charge_id) in seen:
-            continue
-        seen.add((charge.tenant, charge.charge_id))
-        invoice = now.get(ref)
-        if invoice is None:
-            raise ChargeError(
-                f"charge {charge.charge_id} is on an invoice the ledger does not have"
-            )
-        if invoice.currency != charge.currency:
-            raise ChargeError(f"charge {charge.charge_id} is not in the invoice's currency")
-        if invoice.status in ("cancelled", "written_off"):
-            booked.append(replace(charge, is_void=True))
-            continue
-        booked.append(charge)
-        now[ref] = invoicing.charge(invoice, charge.amount_minor)
-        facts.append(
-            ChargePosted(
-                invoice=now[ref],
-                effective_on=charge.assessed_on,
-                charge_id=charge.charge_id,
-                kind=charge.kind,
-                amount_minor=charge.amount_minor,
-            )
+        ref = (charge.tenant, charge.charge_id)
+        if ref not in seen:
+            seen.add(ref)
+            _post(books.get(charge.tenant), charge)
+
+
+def _post(book: Book | None, charge: Charge) -> None:
+    invoice = None if book is None else book.invoices.get(charge.invoice_id)
+    if book is None or invoice is None:
+        raise ChargeError(f"charge {charge.charge_id} is on an invoice the ledger does not have")
+    if invoice.currency != charge.currency:
+        raise ChargeError(f"charge {charge.charge_id} is not in the invoice's currency")
+    if invoice.status in ("cancelled", "written_off"):
+        book.put_charge(replace(charge, is_void=True, given_up_minor=charge.amount_minor))
+        return
+    charged = invoicing.charge(invoice, charge.amount_minor)
+    book.put_charge(charge)
+    book.put_invoice(charged)
+    book.facts.append(
+        ChargePosted(
+            invoice=charged,
+            effective_on=charge.assessed_on,
+            charge_id=charge.charge_id,
+            kind=charge.kind,
+            amount_minor=charge.amount_minor,
         )
-    changed = tuple(now[ref] for ref in sorted(now) if now[ref] is not invoices[ref])
-    return Charged(charges=tuple(booked), invoices=changed, facts=tuple(facts))
+    )
+    _cover_from_cash(book, charge.charge_id)
 
 
-def waive(
-    book: Book, invoice_id: str, charge: Charge | None, *, reason: str, on: date | None
+def _cover_from_cash(book: Book, charge_id: str) -> None:
+    """Let money that came before the charge cover it, where it would have, had it come after.
+
+    The ERP does not know charges and cannot allocate to them. What it says to be on account
+    (`allocations: []`), and payments for other invoices, stay as they are.
+    """
+    charge = book.charges[charge_id]
+    invoice = book.invoices[charge.invoice_id]
+    debtor_id = invoice.debtor_id
+    for credit in book.unallocated_credits(debtor_id):
+        part = min(credit.unallocated_minor, book.charges[charge_id].open_minor)
+        if not part or not _is_meant_for(credit.draft, invoice):
+            continue
+        on = max(credit.draft.dated_on, charge.assessed_on)
+        share = Share(invoice_id=charge.invoice_id, charge_id=charge_id, amount_minor=part)
+        covering.cover(book, credit.draft.key, share, on=on)
+        book.put_credit(replace(credit, unallocated_minor=credit.unallocated_minor - part))
+        book.add_cash(debtor_id, charge.currency, -part, on=on)
+
+
+def _is_meant_for(draft: CreditDraft, invoice: Invoice) -> bool:
+    """Whether a payment's rest may cover charges of the invoice, whose principal comes first."""
+    if draft.kind != "payment" or draft.currency != invoice.currency:
+        return False
+    if draft.wanted is None:
+        return not invoice.open_minor
+    return any(
+        want.covers == "charges" or (allocation.may_cover_charges(want) and not invoice.open_minor)
+        for want in draft.wanted
+        if want.invoice_id == invoice.invoice_id
+    )
+
+
+def waive(  # noqa: PLR0911 -- one a refusal
+    book: Book,
+    invoice_id: str,
+    charge_id: str,
+    *,
+    reason: str,
+    on: date | None,
+    open_part_only: bool = False,
 ) -> Outcome:
     """Give a charge up: nothing of it is owed any more.
 
-    Refused when the invoice has no such charge, and when nothing of the charge is owed any more
-    because it was paid or went with a cancelled or written-off invoice.
+    What was paid of it becomes unallocated cash; with `open_part_only` it stays paid. Refused when
+    the invoice has no such charge, and when there is nothing to give up because the charge is paid
+    or went with a cancelled or written-off invoice.
     """
     invoice = book.invoices.get(invoice_id)
     if invoice is None:
         return unknown("invoice")
-    if charge is None or charge.is_void:
+    charge = book.charges.get(charge_id)
+    if charge is None or charge.invoice_id != invoice_id or charge.is_void:
         return unknown("charge")
-    if charge.waived_on is not None:
+    wanted_minor = charge.open_minor + (0 if open_part_only else charge.covered_minor)
+    if charge.waived_on is not None and not wanted_minor:
         return Status.UNCHANGED
     if invoice.status in ("cancelled", "written_off"):
         return conflict(
             f"invoice-{invoice.status.replace('_', '-')}",
             f"The invoice is {invoice.status.replace('_', ' ')}: its charges are owed no more.",
         )
-    if invoice.charges_open_minor < charge.amount_minor:
-        return conflict("charge-paid", "The charge is paid: there is nothing to give up.")
-    effective_on = on or book.today
-    waived = invoicing.waive(invoice, charge.amount_minor)
-    book.put_invoice(waived)
+    if charge.amount_minor and not wanted_minor:
+        if charge.covered_minor:
+            return conflict("charge-paid", "The charge is paid: there is no open part to give up.")
+        return conflict("charge-given-up", "The charge was given up with its invoice.")
+    _waive(book, charge, reason=reason, on=on or book.today, frees=not open_part_only)
+    return Status.UPDATED
+
+
+def _waive(book: Book, charge: Charge, *, reason: str, on: date, frees: bool) -> None:
+    freed_minor = 0
+    if frees:
+        freed_minor = covering.free_charge(
+            book, charge.charge_id, cause="charge_waived", reason=reason, on=on
+        )
+    owed = book.charges[charge.charge_id]
+    given_up = owed.given_up_minor + owed.open_minor
+    invoice = invoicing.discharge(book.invoices[charge.invoice_id], owed.open_minor)
+    book.put_charge(replace(owed, given_up_minor=given_up, waived_on=on, waived_reason=reason))
+    book.put_invoice(invoice)
     book.facts.append(
         ChargeWaived(
-            invoice=waived,
-            effective_on=effective_on,
+            invoice=invoice,
+            effective_on=on,
             charge_id=charge.charge_id,
             kind=charge.kind,
-            amount_minor=charge.amount_minor,
+            amount_minor=owed.open_minor,
             reason=reason,
         )
     )
-    return Status.UPDATED
+    book.add_cash(invoice.debtor_id, charge.currency, freed_minor, on=on)

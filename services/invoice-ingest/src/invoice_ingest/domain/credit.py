@@ -10,6 +10,7 @@ from datetime import date
 from typing import Literal, NamedTuple
 
 from invoice_ingest.domain.allocation import Wanted
+from invoice_ingest.domain.payment_order import SequenceName
 
 CreditKind = Literal["payment", "credit_note"]
 
@@ -45,16 +46,20 @@ class CreditDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credit:
-    """A credit as the ledger holds it: the fact, what of it covers nothing, and its reversal."""
+    """A credit as the ledger holds it: the fact, what of it covers nothing, and its reversal.
+
+    `payment_order` is the order by which a payment was allocated last.
+    """
 
     draft: CreditDraft
     unallocated_minor: int
     reversed_on: date | None = None
+    payment_order: SequenceName | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cover:
-    """What a credit covers of one invoice now; `booked_minor` is what it covered at first."""
+    """What a credit covers of one principal now; `booked_minor` is what it covered at first."""
 
     key: CreditKey
     invoice_id: str

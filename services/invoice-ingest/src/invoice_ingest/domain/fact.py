@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from invoice_ingest.domain.charge import ChargeKind
 from invoice_ingest.domain.credit import CreditKey
 from invoice_ingest.domain.invoice import Invoice
 
-ChargeKind = Literal["interest", "compensation", "fee"]
+UndoneBy = Literal["payment_reversed", "charge_waived", "invoice_cancelled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,39 @@ class ChargeWaived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChargePaid:
+    """A payment covered part of a charge, of which `charge_open_minor` is still owed."""
+
+    invoice: Invoice
+    effective_on: date
+    payment_id: str
+    charge_id: str
+    kind: ChargeKind
+    amount_minor: int
+    charge_open_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargePaymentUndone:
+    """A payment that had covered part of a charge, from `covered_on` on, covers it no more.
+
+    The payment bounced and the charge is owed again, or the charge is about to be given up and the
+    money becomes unallocated cash.
+    """
+
+    invoice: Invoice
+    effective_on: date
+    payment_id: str
+    charge_id: str
+    kind: ChargeKind
+    amount_minor: int
+    charge_open_minor: int
+    covered_on: date
+    cause: UndoneBy
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CashChanged:
     """Money of a debtor that covers nothing is now `unallocated_minor`."""
 
@@ -106,6 +140,7 @@ class CashChanged:
     effective_on: date
 
 
+ChargeFact = ChargePosted | ChargeWaived | ChargePaid | ChargePaymentUndone
 InvoiceFact = (
     InvoiceIssued
     | InvoiceAmended
@@ -113,7 +148,6 @@ InvoiceFact = (
     | InvoiceWrittenOff
     | CreditAllocated
     | PaymentReversed
-    | ChargePosted
-    | ChargeWaived
+    | ChargeFact
 )
 Fact = InvoiceFact | CashChanged

@@ -188,7 +188,7 @@ def uncover(invoice: Invoice, amount_minor: int, *, covered_on: date | None) -> 
 
 
 def charge(invoice: Invoice, amount_minor: int) -> Invoice:
-    """The invoice with a charge beside its principal."""
+    """The invoice owing `amount_minor` beside its principal: a new charge, or one owed again."""
     return _restate(
         invoice,
         on=invoice.settled_on or invoice.issued_on,
@@ -196,8 +196,8 @@ def charge(invoice: Invoice, amount_minor: int) -> Invoice:
     )
 
 
-def waive(invoice: Invoice, amount_minor: int) -> Invoice:
-    """The invoice without a charge of `amount_minor`, which is at most what is open of them."""
+def discharge(invoice: Invoice, amount_minor: int) -> Invoice:
+    """The invoice owing `amount_minor` of its charges less: paid, or given up."""
     if not 0 <= amount_minor <= invoice.charges_open_minor:
         raise ValueError(f"{amount_minor} is not open, only {invoice.charges_open_minor}")
     return _restate(

@@ -9,13 +9,12 @@ from dataclasses import replace
 from datetime import date
 from typing import assert_never
 
-from invoice_ingest.domain import allocation
+from invoice_ingest.domain import allocation, covering
 from invoice_ingest.domain import invoice as invoicing
-from invoice_ingest.domain.allocation import OpenItem, Split, Wanted
+from invoice_ingest.domain.allocation import OpenItem, Split
 from invoice_ingest.domain.book import Book
-from invoice_ingest.domain.credit import Cover, Credit, CreditDraft, CreditKey
+from invoice_ingest.domain.credit import Credit, CreditDraft, CreditKey
 from invoice_ingest.domain.fact import (
-    CreditAllocated,
     InvoiceAmended,
     InvoiceCancelled,
     InvoiceIssued,
@@ -33,6 +32,7 @@ from invoice_ingest.domain.outcome import (
     invalid,
     unknown,
 )
+from invoice_ingest.domain.payment_order import SEQUENCES, Component, SequenceName
 from invoice_ingest.domain.revision import Verdict, judge
 
 
@@ -40,13 +40,13 @@ def put_invoice(book: Book, draft: InvoiceDraft) -> Outcome:  # noqa: PLR0911 --
     """Take an invoice: new, amended, already known, or out of date."""
     if draft.due_on < draft.issued_on:
         return invalid("/due_on", "an invoice is not due before it is issued")
-    erased = book.debtors.get(draft.debtor_id)
-    if erased is None:
+    debtor = book.debtors.get(draft.debtor_id)
+    if debtor is None:
         return invalid("/debtor_id", "there is no such debtor; send the debtor first")
     stored = book.invoices.get(draft.invoice_id)
     match judge(stored, draft):
         case Verdict.NEW:
-            return _issue(book, draft, erased=erased)
+            return _issue(book, draft, erased=debtor.is_erased)
         case Verdict.NEWER:
             if stored is None:
                 raise AssertionError("a newer revision needs an older one")
@@ -66,22 +66,29 @@ def put_invoice(book: Book, draft: InvoiceDraft) -> Outcome:  # noqa: PLR0911 --
 
 
 def cancel_invoice(book: Book, invoice_id: str, *, reason: str, on: date | None) -> Outcome:
-    """Cancel an invoice; what had covered it becomes unallocated cash."""
+    """Cancel an invoice; what had covered it and its charges becomes unallocated cash."""
     stored = book.invoices.get(invoice_id)
     if stored is None:
         return unknown("invoice")
     if stored.cancelled:
         return Status.UNCHANGED
     effective_on = on or book.today
-    cancelled, surplus = invoicing.cancel(stored, on=effective_on)
+    freed_minor = 0
+    for charge in book.charges_of(invoice_id):
+        freed_minor += covering.free_charge(
+            book, charge.charge_id, cause="invoice_cancelled", reason=reason, on=effective_on
+        )
+    cancelled, surplus = invoicing.cancel(book.invoices[invoice_id], on=effective_on)
     book.put_invoice(cancelled)
+    _give_up_charges(book, invoice_id)
     book.facts.append(InvoiceCancelled(invoice=cancelled, effective_on=effective_on, reason=reason))
-    _give_back(book, cancelled, surplus, on=effective_on)
+    freed_minor += covering.free_principal(book, cancelled, surplus)
+    book.add_cash(cancelled.debtor_id, cancelled.currency, freed_minor, on=effective_on)
     return Status.UPDATED
 
 
 def write_off_invoice(book: Book, invoice_id: str, *, reason: str, on: date | None) -> Outcome:
-    """Give up what is open of an invoice."""
+    """Give up what is open of an invoice and of its charges; what was paid stays paid."""
     stored = book.invoices.get(invoice_id)
     if stored is None:
         return unknown("invoice")
@@ -97,6 +104,7 @@ def write_off_invoice(book: Book, invoice_id: str, *, reason: str, on: date | No
             effective_on = on or book.today
             written_off = invoicing.write_off(stored, on=effective_on)
             book.put_invoice(written_off)
+            _give_up_charges(book, invoice_id)
             book.facts.append(
                 InvoiceWrittenOff(
                     invoice=written_off,
@@ -132,16 +140,17 @@ def put_credit(book: Book, draft: CreditDraft) -> Outcome:
             title="Some fields are missing or wrong.",
             flaws=flaws,
         )
-    split = _split(book, draft)
-    book.put_credit(Credit(draft=draft, unallocated_minor=split.rest_minor))
+    order = book.order_of(draft)
+    split = _split(book, draft, order)
+    book.put_credit(Credit(draft=draft, unallocated_minor=split.rest_minor, payment_order=order))
     for share in split.shares:
-        _cover(book, draft.key, share, on=draft.dated_on)
+        covering.cover(book, draft.key, share, on=draft.dated_on)
     book.add_cash(draft.debtor_id, draft.currency, split.rest_minor, on=draft.dated_on)
     return Status.CREATED
 
 
 def reverse_payment(book: Book, payment_id: str, *, reason: str, on: date | None) -> Outcome:
-    """A payment bounced or was charged back: what it covered is owed again."""
+    """A payment bounced or was charged back: principal and charges it covered are owed again."""
     key = CreditKey("payment", payment_id)
     stored = book.credits.get(key)
     if stored is None:
@@ -168,6 +177,10 @@ def reverse_payment(book: Book, payment_id: str, *, reason: str, on: date | None
                 reason=reason,
             )
         )
+    for paid in book.charge_covers_by(key):
+        covering.undo_charge_cover(
+            book, paid, cause="payment_reversed", reason=reason, on=effective_on
+        )
     draft = stored.draft
     book.put_credit(replace(stored, unallocated_minor=0, reversed_on=effective_on))
     book.add_cash(draft.debtor_id, draft.currency, -stored.unallocated_minor, on=effective_on)
@@ -175,7 +188,7 @@ def reverse_payment(book: Book, payment_id: str, *, reason: str, on: date | None
 
 
 def allocate_cash(book: Book, debtor_id: str, *, on: date | None) -> Outcome:
-    """Let what lies unallocated cover what is open now: oldest credit, oldest due invoice first.
+    """Let what lies unallocated cover what is owed now: the oldest credit first.
 
     For money that came before its invoice, or was freed by a cancellation. Never done unasked: the
     ERP may have other plans with it.
@@ -185,36 +198,19 @@ def allocate_cash(book: Book, debtor_id: str, *, on: date | None) -> Outcome:
     effective_on = on or book.today
     status = Status.UNCHANGED
     for credit in book.unallocated_credits(debtor_id):
-        draft = credit.draft
-        items = _open_items(book, debtor_id, draft.currency)
-        split = allocation.oldest_first(credit.unallocated_minor, items)
+        draft = replace(credit.draft, wanted=None)  # nobody's word on it any more
+        order = book.order_of(draft)
+        split = _automatic(book, draft, credit.unallocated_minor, order, on=effective_on)
         for share in split.shares:
-            _cover(book, draft.key, share, on=effective_on)
+            covering.cover(book, draft.key, share, on=effective_on)
             status = Status.UPDATED
         if split.shares:
             used_minor = credit.unallocated_minor - split.rest_minor
-            book.put_credit(replace(credit, unallocated_minor=split.rest_minor))
+            book.put_credit(
+                replace(credit, unallocated_minor=split.rest_minor, payment_order=order)
+            )
             book.add_cash(debtor_id, draft.currency, -used_minor, on=effective_on)
     return status
-
-
-def _cover(book: Book, key: CreditKey, share: Wanted, *, on: date) -> None:
-    """Book a share of a credit on its invoice; one credit may cover an invoice in two steps."""
-    covered = invoicing.cover(book.invoices[share.invoice_id], share.amount_minor, on=on)
-    before = book.covers.get((key, share.invoice_id))
-    book.put_invoice(covered)
-    book.put_cover(
-        Cover(
-            key=key,
-            invoice_id=share.invoice_id,
-            booked_minor=share.amount_minor + (before.booked_minor if before else 0),
-            amount_minor=share.amount_minor + (before.amount_minor if before else 0),
-            effective_on=on,
-        )
-    )
-    book.facts.append(
-        CreditAllocated(invoice=covered, effective_on=on, key=key, amount_minor=share.amount_minor)
-    )
 
 
 def _issue(book: Book, draft: InvoiceDraft, *, erased: bool) -> Outcome:
@@ -247,43 +243,45 @@ def _amend(book: Book, stored: Invoice, draft: InvoiceDraft) -> Outcome:
     amended, surplus = invoicing.amend(stored, draft, on=effective_on)
     book.put_invoice(amended)
     book.facts.append(InvoiceAmended(invoice=amended, effective_on=effective_on))
-    _give_back(book, amended, surplus, on=effective_on)
+    freed_minor = covering.free_principal(book, amended, surplus)
+    book.add_cash(amended.debtor_id, amended.currency, freed_minor, on=effective_on)
     return Status.UPDATED
 
 
-def _give_back(book: Book, invoice: Invoice, surplus_minor: int, *, on: date) -> None:
-    """Turn what an invoice no longer needs into unallocated cash of the credits it came from."""
-    if surplus_minor == 0:
-        return
-    covers = {cover.key: cover for cover in book.covers_of(invoice.invoice_id)}
-    parts = allocation.take_back(surplus_minor, [(k, c.amount_minor) for k, c in covers.items()])
-    for key, part in parts:
-        credit = book.credits[key]
-        book.put_cover(replace(covers[key], amount_minor=covers[key].amount_minor - part))
-        book.put_credit(replace(credit, unallocated_minor=credit.unallocated_minor + part))
-    book.add_cash(invoice.debtor_id, invoice.currency, surplus_minor, on=on)
+def _give_up_charges(book: Book, invoice_id: str) -> None:
+    """Nothing more is owed of the charges; the invoice itself says so already."""
+    for charge in book.charges_of(invoice_id):
+        if charge.open_minor:
+            given_up = charge.given_up_minor + charge.open_minor
+            book.put_charge(replace(charge, given_up_minor=given_up))
 
 
-def _split(book: Book, draft: CreditDraft) -> Split:
-    if draft.wanted is not None:
-        open_minor = {
-            want.invoice_id: book.invoices[want.invoice_id].open_minor for want in draft.wanted
-        }
-        return allocation.as_wanted(draft.amount_minor, draft.wanted, open_minor)
-    items = _open_items(book, draft.debtor_id, draft.currency)
-    return allocation.oldest_first(draft.amount_minor, items)
+def _split(book: Book, draft: CreditDraft, order: SequenceName | None) -> Split:
+    if draft.wanted is None:
+        return _automatic(book, draft, draft.amount_minor, order, on=draft.dated_on)
+    items = {
+        want.invoice_id: _item(book, book.invoices[want.invoice_id], order) for want in draft.wanted
+    }
+    return allocation.as_wanted(
+        draft.amount_minor, draft.wanted, items, _sequence(order), on=draft.dated_on
+    )
 
 
-def _open_items(book: Book, debtor_id: str, currency: str) -> list[OpenItem]:
-    return [
-        OpenItem(
-            invoice_id=invoice.invoice_id,
-            issued_on=invoice.issued_on,
-            due_on=invoice.due_on,
-            open_minor=invoice.open_minor,
-        )
-        for invoice in book.open_invoices(debtor_id, currency)
-    ]
+def _automatic(
+    book: Book, draft: CreditDraft, amount_minor: int, order: SequenceName | None, *, on: date
+) -> Split:
+    invoices = book.owing_invoices(draft.debtor_id, draft.currency)
+    items = [_item(book, invoice, order) for invoice in invoices]
+    return allocation.automatic(amount_minor, items, _sequence(order), on=on)
+
+
+def _item(book: Book, invoice: Invoice, order: SequenceName | None) -> OpenItem:
+    """An invoice as a credit may cover it; without an order the charges are out of its reach."""
+    return covering.open_item(book, invoice, with_charges=order is not None)
+
+
+def _sequence(order: SequenceName | None) -> tuple[Component, ...]:
+    return SEQUENCES[order or "principal_first"]
 
 
 def _flaws_of_wanted(book: Book, draft: CreditDraft) -> tuple[Flaw, ...]:
@@ -292,7 +290,7 @@ def _flaws_of_wanted(book: Book, draft: CreditDraft) -> tuple[Flaw, ...]:
         return ()
     is_note = draft.kind == "credit_note"
     flaws: list[Flaw] = []
-    seen: set[str] = set()
+    seen: set[tuple[str, str | None]] = set()
     for index, want in enumerate(draft.wanted):
         pointer = "/invoice_id" if is_note else f"/allocations/{index}/invoice_id"
         invoice = book.invoices.get(want.invoice_id)
@@ -302,9 +300,9 @@ def _flaws_of_wanted(book: Book, draft: CreditDraft) -> tuple[Flaw, ...]:
             flaws.append(Flaw(pointer=pointer, detail="this is another debtor's invoice"))
         elif invoice.currency != draft.currency:
             flaws.append(Flaw(pointer=pointer, detail=f"this invoice is in {invoice.currency}"))
-        elif want.invoice_id in seen:
+        elif (want.invoice_id, want.covers) in seen:
             flaws.append(Flaw(pointer=pointer, detail="this invoice is named twice"))
-        seen.add(want.invoice_id)
+        seen.add((want.invoice_id, want.covers))
     if sum(want.amount_minor for want in draft.wanted) > draft.amount_minor:
         flaws.append(Flaw(pointer="/allocations", detail="more is allocated than was paid"))
     return tuple(flaws)

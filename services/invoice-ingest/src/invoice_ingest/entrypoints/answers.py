@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from invoice_ingest.domain.outcome import Status
+from invoice_ingest.domain.payment_order import Component, OrderChoice, SequenceName
 
 
 class Taken(BaseModel):
@@ -34,7 +35,7 @@ class WaivedCharge(Taken):
 
 
 class AllocationView(BaseModel):
-    """What covers an invoice: `amount` now, `booked` at first."""
+    """What covers an invoice's principal: `amount` now, `booked` at first."""
 
     kind: Literal["payment", "credit_note"]
     id: str
@@ -44,12 +45,31 @@ class AllocationView(BaseModel):
     reversed_on: date | None
 
 
+class ChargePaymentView(BaseModel):
+    """What a payment covers of a charge: `amount` now, `booked` at first."""
+
+    payment_id: str
+    amount: str
+    booked: str
+    effective_on: date
+    reversed_on: date | None
+
+
 class ChargeView(BaseModel):
-    """A charge beside the principal; with `waived_on` nothing of it is owed any more."""
+    """A charge beside the principal: `amount` is `paid`, `given_up` or still `open`.
+
+    It is `waived` when somebody gave it up, `cancelled` or `written_off` when it went with its
+    invoice.
+    """
 
     charge_id: str
     kind: Literal["interest", "compensation", "fee"]
+    status: Literal["open", "paid", "waived", "cancelled", "written_off"]
     amount: str
+    open: str
+    paid: str
+    given_up: str
+    payments: list[ChargePaymentView]
     assessed_on: date
     basis: str
     waived_on: date | None
@@ -91,14 +111,27 @@ class InvoicePage(BaseModel):
 
 
 class ShareView(BaseModel):
-    """What a credit covers of an invoice."""
+    """What a credit covers of an invoice's principal."""
 
     invoice_id: str
     amount: str
 
 
+class ChargeShareView(BaseModel):
+    """What a payment covers of a charge."""
+
+    invoice_id: str
+    charge_id: str
+    kind: Literal["interest", "compensation", "fee"]
+    amount: str
+
+
 class CreditView(BaseModel):
-    """A payment or credit note; `dated_on` is its value date or issue date."""
+    """A payment or credit note; `dated_on` is its value date or issue date.
+
+    Its amount is what `allocations` cover of principals, what `charges` cover, and `unallocated`.
+    `payment_order` is the order by which a payment was allocated last.
+    """
 
     id: str
     debtor_id: str
@@ -107,14 +140,34 @@ class CreditView(BaseModel):
     dated_on: date
     unallocated: str
     reversed_on: date | None
+    payment_order: SequenceName | None
     allocations: list[ShareView]
+    charges: list[ChargeShareView]
 
 
 class TakenCredit(Taken):
-    """A payment or credit note, and what it covers now."""
+    """A payment or credit note, and what it covers now, of principals and of charges."""
 
     unallocated: str
     allocations: list[ShareView]
+    charges: list[ChargeShareView]
+
+
+class LawView(BaseModel):
+    """What `by_law` means for debtors in a country, and where that stands."""
+
+    country: str
+    order: SequenceName
+    covers: list[Component]
+    source: str
+
+
+class PaymentOrderView(BaseModel):
+    """A tenant's choice, and what the laws say."""
+
+    automatic: OrderChoice
+    allocated: OrderChoice
+    laws: list[LawView]
 
 
 class AddressView(BaseModel):

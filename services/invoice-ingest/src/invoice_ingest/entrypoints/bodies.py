@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from invoice_ingest.domain.payment_order import OrderChoice
 from invoice_ingest.entrypoints.fields import (
     Amount,
     Bic,
@@ -146,14 +147,22 @@ class InvoiceItem(InvoiceBody):
 
 
 class AllocationBody(Body):
-    """What of a payment is for which invoice."""
+    """What of a payment is for which invoice.
+
+    `covers` is what the debtor designated: the principal alone, or the charges alone. Left out, the
+    tenant's payment order says.
+    """
 
     invoice_id: Id
     amount: Amount
+    covers: Literal["principal", "charges"] | None = None
 
 
 class PaymentBody(Body):
-    """Money received. Without `allocations` the oldest due invoice is covered first."""
+    """Money received. Without `allocations` the oldest due invoice is covered first.
+
+    An ERP does not know the charges: what is left of a payment that names invoices covers theirs.
+    """
 
     debtor_id: Id
     currency: Currency
@@ -189,6 +198,23 @@ class ClosingBody(Body):
 
     reason: Reason
     effective_on: Day | None = None
+
+
+class WaiverBody(ClosingBody):
+    """Why a charge is given up. What was paid of it is freed, unless `open_part_only`."""
+
+    open_part_only: Annotated[bool, Field(strict=True)] = False
+
+
+class PaymentOrderBody(Body):
+    """What money covers first; see docs/ledger.md. `by_law` goes by the debtor's country.
+
+    `automatic` is for payments without allocations, `allocated` for what the ERP allocated to an
+    invoice.
+    """
+
+    automatic: OrderChoice = "principal_first"
+    allocated: OrderChoice = "principal_first"
 
 
 class AllocateBody(Body):

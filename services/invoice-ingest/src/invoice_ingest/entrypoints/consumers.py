@@ -23,6 +23,6 @@ def apply_events(desk: Desk) -> ApplyEvents:
             for event in events
             if isinstance(event.payload, ChargeAssessedV1)
         ]
-        await book_charges(connection, assessed, store=desk.charges)
+        await book_charges(desk, connection, assessed)
 
     return apply

@@ -143,6 +143,7 @@ def payment_draft(payment_id: str, body: PaymentBody) -> CreditDraft:
                 amount_minor=_minor(
                     part.amount, body.currency, f"/allocations/{index}/amount", errors, least=1
                 ),
+                covers=part.covers,
             )
             for index, part in enumerate(body.allocations)
         )

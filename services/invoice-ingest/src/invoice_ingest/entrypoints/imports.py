@@ -209,7 +209,7 @@ def _rows(raw: bytes, mapping: FileMapping) -> Iterator[Row | RowError]:
             422,
             "unreadable-file",
             "The file does not fit its mapping.",
-            errors=[FieldError(pointer="/file", detail=str(error))],
+            errors=[FieldError(pointer="/file", detail=_speakable(str(error)))],
         ) from None
 
 
@@ -236,7 +236,7 @@ async def _mapping(form: FormData) -> FileMapping:
         return parse_mapping(yaml.safe_load(raw))
     except MappingError as error:
         errors = [
-            FieldError(pointer=f"/mapping{pointer}", detail=detail)
+            FieldError(pointer=_speakable(f"/mapping{pointer}"), detail=_speakable(detail))
             for pointer, detail in error.flaws
         ]
         raise ProblemError(
@@ -244,6 +244,11 @@ async def _mapping(form: FormData) -> FileMapping:
         ) from None
     except (yaml.YAMLError, ValueError, RecursionError):
         raise _missing("/mapping", "this is not YAML") from None
+
+
+def _speakable(text: str) -> str:
+    """A text that names parts of a mapping: YAML can write halves of characters, JSON cannot."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _commit(form: FormData) -> bool:

@@ -11,7 +11,12 @@ from dunning_common.problems import ProblemError
 from invoice_ingest.adapters import sql_views
 from invoice_ingest.domain.credit import CreditKey, CreditKind
 from invoice_ingest.domain.outcome import Status
-from invoice_ingest.entrypoints.answers import CreditView, ShareView, TakenCredit
+from invoice_ingest.entrypoints.answers import (
+    ChargeShareView,
+    CreditView,
+    ShareView,
+    TakenCredit,
+)
 from invoice_ingest.entrypoints.bodies import ClosingBody, CreditNoteBody, PaymentBody
 from invoice_ingest.entrypoints.drafts import credit_note_draft, payment_draft
 from invoice_ingest.entrypoints.edge import StrictRoute, accepted, problems, tenant_with
@@ -34,6 +39,8 @@ def credit_routes(desk: Desk) -> APIRouter:
     )
     async def put_payment(payment_id: Id, body: PaymentBody, tenant: Writer) -> TakenCredit:
         """Book a payment: on the invoices it names, or on the oldest due first; the rest waits.
+
+        It covers principal and charges in the tenant's payment order.
 
         Answered when no reminder about these invoices is on its way out any more.
         """
@@ -97,6 +104,7 @@ async def _taken(desk: Desk, tenant: str, key: CreditKey, posted: Posted) -> Tak
             status=status,
             unallocated=view.unallocated,
             allocations=view.allocations,
+            charges=view.charges,
         )
     credit = posted.book.credits[key]
     currency = credit.draft.currency
@@ -109,6 +117,15 @@ async def _taken(desk: Desk, tenant: str, key: CreditKey, posted: Posted) -> Tak
                 invoice_id=cover.invoice_id, amount=to_decimal_string(cover.amount_minor, currency)
             )
             for cover in posted.book.covers_by(key)
+        ],
+        charges=[
+            ChargeShareView(
+                invoice_id=cover.invoice_id,
+                charge_id=cover.charge_id,
+                kind=posted.book.charges[cover.charge_id].kind,
+                amount=to_decimal_string(cover.amount_minor, currency),
+            )
+            for cover in posted.book.charge_covers_by(key)
         ],
     )
 

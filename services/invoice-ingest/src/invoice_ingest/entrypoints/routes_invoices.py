@@ -10,7 +10,7 @@ from dunning_common.money import to_decimal_string
 from dunning_common.problems import ProblemError
 from invoice_ingest.adapters import sql_views
 from invoice_ingest.entrypoints.answers import InvoicePage, InvoiceView, TakenInvoice, WaivedCharge
-from invoice_ingest.entrypoints.bodies import ClosingBody, InvoiceBody
+from invoice_ingest.entrypoints.bodies import ClosingBody, InvoiceBody, WaiverBody
 from invoice_ingest.entrypoints.drafts import invoice_draft
 from invoice_ingest.entrypoints.edge import (
     Cursor,
@@ -75,14 +75,22 @@ def invoice_routes(desk: Desk) -> APIRouter:
         "/{invoice_id}/charges/{charge_id}/waive", summary="Waive a charge", responses=refusals
     )
     async def waive(
-        invoice_id: Id, charge_id: Id, body: ClosingBody, tenant: Writer
+        invoice_id: Id, charge_id: Id, body: WaiverBody, tenant: Writer
     ) -> WaivedCharge:
         """Give up one charge: nothing of it is owed any more; the principal stays as it is.
+
+        What was paid of it becomes unallocated cash; with `open_part_only` it stays paid.
 
         Answered when no reminder about the invoice is on its way out any more.
         """
         posted = await waive_charge(
-            desk, tenant, invoice_id, charge_id, reason=body.reason, on=body.effective_on
+            desk,
+            tenant,
+            invoice_id,
+            charge_id,
+            reason=body.reason,
+            on=body.effective_on,
+            open_part_only=body.open_part_only,
         )
         status = accepted(posted.outcomes[0])
         await acknowledge(desk, tenant, posted.touched)
@@ -95,9 +103,14 @@ def invoice_routes(desk: Desk) -> APIRouter:
             version=invoice.version,
         )
 
+    _add_views(router, desk)
+    return router
+
+
+def _add_views(router: APIRouter, desk: Desk) -> None:
     @router.get("/{invoice_id}", summary="Show an invoice", responses=problems(404, 422))
     async def get(invoice_id: Id, tenant: Reader) -> InvoiceView:
-        """An invoice with what covers it and its charges."""
+        """An invoice with what covers it, its charges, and what each of them still owes."""
         async with desk.db.tenant(tenant) as connection:
             found = await sql_views.invoice(connection, tenant, invoice_id)
         if found is None:
@@ -109,22 +122,25 @@ def invoice_routes(desk: Desk) -> APIRouter:
         tenant: Reader,
         debtor_id: Id | None = None,
         status: InvoiceStatus | None = None,
+        charges_open: bool | None = None,
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> InvoicePage:
-        """Invoices by id, of a debtor or in a status if wanted."""
+        """Invoices by id, of a debtor or in a status if wanted.
+
+        `charges_open=true` gives those with charges that are still owed, paid invoices too.
+        """
         async with desk.db.tenant(tenant) as connection:
             found = await sql_views.invoices(
                 connection,
                 tenant,
                 debtor_id=debtor_id,
                 status=status,
+                charges_open=charges_open,
                 after=after(cursor),
                 limit=limit + 1,
             )
         return InvoicePage.model_validate(page(found, limit=limit, key="invoice_id"))
-
-    return router
 
 
 async def _taken(desk: Desk, tenant: str, invoice_id: str, posted: Posted) -> TakenInvoice:

@@ -9,11 +9,13 @@ from fastapi import APIRouter, Depends
 from dunning_common.auth import Principal, require
 from dunning_common.events.tenants import TenantRegisteredV1
 from dunning_common.problems import ProblemError
-from invoice_ingest.entrypoints.answers import Taken
-from invoice_ingest.entrypoints.bodies import TenantBody
+from invoice_ingest.domain.payment_order import LAWS, SEQUENCES, PaymentOrder
+from invoice_ingest.entrypoints.answers import LawView, PaymentOrderView, Taken
+from invoice_ingest.entrypoints.bodies import PaymentOrderBody, TenantBody
 from invoice_ingest.entrypoints.drafts import tenant_profile
 from invoice_ingest.entrypoints.edge import StrictRoute, accepted, problems, unknown_tenant
 from invoice_ingest.entrypoints.fields import TenantId
+from invoice_ingest.handlers.choose_payment_order import choose_payment_order, payment_order
 from invoice_ingest.handlers.ports import Desk
 from invoice_ingest.handlers.register_tenants import register_tenant
 
@@ -44,6 +46,46 @@ def tenant_routes(desk: Desk) -> APIRouter:
         if profile is None:
             raise unknown_tenant()
         return profile
+
+    @router.put(
+        "/{tenant}/payment-order",
+        summary="Choose what money covers first",
+        responses=problems(400, 404, 422),
+    )
+    async def put_order(
+        tenant: TenantId,
+        body: PaymentOrderBody,
+        principal: Annotated[Principal, Depends(require("tenants:write"))],
+    ) -> Taken:
+        """Principal, interest, costs: what comes first in what is allocated from now on."""
+        _check(principal, tenant)
+        order = PaymentOrder(automatic=body.automatic, allocated=body.allocated)
+        return Taken(id=tenant, status=accepted(await choose_payment_order(desk, tenant, order)))
+
+    @router.get(
+        "/{tenant}/payment-order",
+        summary="Show what money covers first",
+        responses=problems(404, 422),
+    )
+    async def get_order(
+        tenant: TenantId, principal: Annotated[Principal, Depends(require("tenants:read"))]
+    ) -> PaymentOrderView:
+        """The tenant's choice, and what `by_law` means in each country."""
+        _check(principal, tenant)
+        order = await payment_order(desk, tenant)
+        return PaymentOrderView(
+            automatic=order.automatic,
+            allocated=order.allocated,
+            laws=[
+                LawView(
+                    country=law.country,
+                    order=law.order,
+                    covers=list(SEQUENCES[law.order]),
+                    source=law.source,
+                )
+                for law in LAWS
+            ],
+        )
 
     return router
 

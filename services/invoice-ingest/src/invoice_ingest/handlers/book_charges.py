@@ -8,16 +8,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common import outbox
 from dunning_common.events.dunning import ChargeAssessedV1
-from invoice_ingest.domain.charging import Charge, post_charges
+from invoice_ingest.domain.charge import Charge
+from invoice_ingest.domain.charging import post_charges
 from invoice_ingest.handlers import publish
-from invoice_ingest.handlers.ports import SOURCE, ChargeStore
+from invoice_ingest.handlers.ports import SOURCE, Desk
+from invoice_ingest.handlers.post_orders import make_book
 
 
 async def book_charges(
-    connection: AsyncConnection,
-    assessed: Sequence[tuple[str, ChargeAssessedV1]],
-    *,
-    store: ChargeStore,
+    desk: Desk, connection: AsyncConnection, assessed: Sequence[tuple[str, ChargeAssessedV1]]
 ) -> None:
     """Book (tenant, charge) pairs inside the consumer's transaction, each once however often told.
 
@@ -27,10 +26,16 @@ async def book_charges(
     charges = [_charge(tenant, event) for tenant, event in assessed]
     if not charges:
         return
-    invoices, known = await store.load(connection, charges)
-    charged = post_charges(charges, invoices=invoices, known=known)
-    await store.save(connection, charged)
-    await outbox.append(connection, publish.outgoing(charged.facts), source=SOURCE)
+    setups = await desk.tenants.setup(connection, {charge.tenant for charge in charges})
+    loaded, known = await desk.books.load_charged(connection, charges)
+    books = {
+        tenant: make_book(desk, tenant, setup, loaded[tenant])
+        for tenant, setup in sorted(setups.items())
+    }
+    post_charges(books, charges, known=known)
+    await desk.books.save(connection, *books.values())
+    facts = [fact for book in books.values() for fact in book.facts]
+    await outbox.append(connection, publish.outgoing(facts), source=SOURCE)
 
 
 def _charge(tenant: str, event: ChargeAssessedV1) -> Charge:

@@ -146,7 +146,7 @@ def _post_row(
             return RowOutcome(statuses={}, refused=("debtor", outcome))
         statuses["debtor"] = outcome
         if row.debtor.debtor_id not in book.debtors:
-            book.put_debtor(row.debtor.debtor_id)
+            book.put_debtor(row.debtor.debtor_id, country=row.debtor.terms.country)
     steps: list[tuple[RecordName, Outcome]] = []
     if row.invoice is not None:
         steps.append(("invoice", posting.put_invoice(book, row.invoice)))

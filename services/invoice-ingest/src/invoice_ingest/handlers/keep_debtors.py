@@ -27,7 +27,7 @@ async def keep_debtors(desk: Desk, tenant: str, drafts: Sequence[Debtor]) -> lis
 
     async def transaction() -> list[Outcome]:
         async with desk.db.tenant(tenant) as connection:
-            if await desk.tenants.zone(connection, tenant) is None:
+            if tenant not in await desk.tenants.setup(connection, [tenant]):
                 raise UnknownTenantError(tenant)
             ids = {draft.debtor_id for draft in drafts}
             kept = keep(drafts, await desk.debtors.load(connection, tenant, ids))

@@ -15,11 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dunning_common.clock import Clock
 from dunning_common.db import Database
 from dunning_common.events.tenants import TenantRegisteredV1
-from invoice_ingest.domain.book import Book, Loaded, Needs
-from invoice_ingest.domain.charging import Charge, Charged, ChargeRef
+from invoice_ingest.domain.book import Book, Loaded, Needs, TenantSetup
+from invoice_ingest.domain.charge import Charge
+from invoice_ingest.domain.charging import ChargeRef
 from invoice_ingest.domain.debtor import Debtor, DebtorKey, DebtorRef
-from invoice_ingest.domain.fact import ChargeWaived
-from invoice_ingest.domain.invoice import Invoice
+from invoice_ingest.domain.payment_order import PaymentOrder
 from invoice_ingest.domain.permit import InvoiceRef, PermitAnswer, Standing
 
 SOURCE = "invoice-ingest"
@@ -37,16 +37,30 @@ class BookStore(Protocol):
         """Lock and read what the batch needs; accounts first, then invoices, each by id."""
         ...
 
-    async def save(self, connection: AsyncConnection, book: Book) -> None:
-        """Write what has changed on the sheet."""
+    async def load_charged(
+        self, connection: AsyncConnection, charges: Sequence[Charge]
+    ) -> tuple[dict[str, Loaded], frozenset[ChargeRef]]:
+        """Lock and read, by tenant, what booking these charges needs; which are booked already."""
+        ...
+
+    async def save(self, connection: AsyncConnection, *books: Book) -> None:
+        """Write what has changed on the sheets, each of another tenant."""
         ...
 
 
 class TenantStore(Protocol):
     """Keeps tenants."""
 
-    async def zone(self, connection: AsyncConnection, tenant: str) -> str | None:
-        """The tenant's time zone, or None when there is no such tenant."""
+    async def setup(
+        self, connection: AsyncConnection, tenants: Collection[str]
+    ) -> dict[str, TenantSetup]:
+        """How tenants are set up; those that do not exist are missing."""
+        ...
+
+    async def choose_order(
+        self, connection: AsyncConnection, tenant: str, order: PaymentOrder
+    ) -> None:
+        """Keep the order in which money covers what is owed."""
         ...
 
     async def profile(
@@ -118,30 +132,6 @@ class PermitStore(Protocol):
         ...
 
 
-class ChargeStore(Protocol):
-    """Keeps charges, across tenants."""
-
-    async def load(
-        self, connection: AsyncConnection, charges: Sequence[Charge]
-    ) -> tuple[dict[InvoiceRef, Invoice], frozenset[ChargeRef]]:
-        """Lock the charged invoices; say which of the charges are already booked."""
-        ...
-
-    async def save(self, connection: AsyncConnection, charged: Charged) -> None:
-        """Write new charges and changed invoices."""
-        ...
-
-    async def find(
-        self, connection: AsyncConnection, tenant: str, invoice_id: str, charge_id: str
-    ) -> Charge | None:
-        """Lock and read one charge of an invoice; its invoice is locked already."""
-        ...
-
-    async def waive(self, connection: AsyncConnection, waived: Sequence[ChargeWaived]) -> None:
-        """Mark charges as given up."""
-        ...
-
-
 class Bell(Protocol):
     """Rings when permits were given back."""
 
@@ -159,6 +149,5 @@ class Desk:
     tenants: TenantStore
     debtors: DebtorStore
     permits: PermitStore
-    charges: ChargeStore
     bell: Bell
     clock: Clock

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common import outbox
 from invoice_ingest.domain import posting
-from invoice_ingest.domain.book import Book, Needs
+from invoice_ingest.domain.book import Book, Loaded, Needs, TenantSetup
 from invoice_ingest.domain.credit import CreditDraft
 from invoice_ingest.domain.fact import CashChanged, InvoiceIssued
 from invoice_ingest.domain.invoice import InvoiceDraft
@@ -41,7 +41,7 @@ class Posted:
 
 async def post_invoices(desk: Desk, tenant: str, drafts: Sequence[InvoiceDraft]) -> Posted:
     """Take invoices, in order."""
-    return await _post(
+    return await post(
         desk,
         tenant,
         invoice_needs(drafts),
@@ -51,7 +51,7 @@ async def post_invoices(desk: Desk, tenant: str, drafts: Sequence[InvoiceDraft])
 
 async def post_credits(desk: Desk, tenant: str, drafts: Sequence[CreditDraft]) -> Posted:
     """Take payments or credit notes, in order."""
-    return await _post(
+    return await post(
         desk,
         tenant,
         credit_needs(drafts),
@@ -64,10 +64,10 @@ async def cancel_invoice(
 ) -> Posted:
     """Cancel one invoice."""
     ids = frozenset({invoice_id})
-    return await _post(
+    return await post(
         desk,
         tenant,
-        Needs(owners_of=ids, invoices=ids, shrinking={invoice_id: 0}),
+        Needs(owners_of=ids, invoices=ids, charges_of=ids, shrinking={invoice_id: 0}),
         lambda book: [posting.cancel_invoice(book, invoice_id, reason=reason, on=on)],
     )
 
@@ -77,10 +77,10 @@ async def write_off_invoice(
 ) -> Posted:
     """Write one invoice off."""
     ids = frozenset({invoice_id})
-    return await _post(
+    return await post(
         desk,
         tenant,
-        Needs(owners_of=ids, invoices=ids),
+        Needs(owners_of=ids, invoices=ids, charges_of=ids),
         lambda book: [posting.write_off_invoice(book, invoice_id, reason=reason, on=on)],
     )
 
@@ -89,7 +89,7 @@ async def reverse_payment(
     desk: Desk, tenant: str, payment_id: str, *, reason: str, on: date | None
 ) -> Posted:
     """Take one payment back."""
-    return await _post(
+    return await post(
         desk,
         tenant,
         Needs(reversals=frozenset({payment_id})),
@@ -100,7 +100,7 @@ async def reverse_payment(
 async def allocate_cash(desk: Desk, tenant: str, debtor_id: str, *, on: date | None) -> Posted:
     """Let one debtor's unallocated cash cover what is open."""
     ids = frozenset({debtor_id})
-    return await _post(
+    return await post(
         desk,
         tenant,
         Needs(accounts=ids, open_of=ids, cash_of=ids),
@@ -137,17 +137,28 @@ async def open_book(desk: Desk, connection: AsyncConnection, tenant: str, needs:
     Raises:
         UnknownTenantError: the tenant was never registered.
     """
-    zone = await desk.tenants.zone(connection, tenant)
-    if zone is None:
+    setup = (await desk.tenants.setup(connection, [tenant])).get(tenant)
+    if setup is None:
         raise UnknownTenantError(tenant)
     loaded = await desk.books.load(connection, tenant, needs)
-    today = desk.clock.now().astimezone(ZoneInfo(zone)).date()
-    return Book(tenant=tenant, today=today, loaded=loaded)
+    return make_book(desk, tenant, setup, loaded)
 
 
-async def _post(
+def make_book(desk: Desk, tenant: str, setup: TenantSetup, loaded: Loaded) -> Book:
+    """A worksheet on the tenant's present day."""
+    today = desk.clock.now().astimezone(ZoneInfo(setup.zone)).date()
+    return Book(tenant=tenant, today=today, loaded=loaded, order=setup.order)
+
+
+async def post(
     desk: Desk, tenant: str, needs: Needs, decide: Callable[[Book], list[Outcome]]
 ) -> Posted:
+    """Gather, decide, persist, emit: one transaction, again when it lost a race.
+
+    Raises:
+        UnknownTenantError: the tenant was never registered.
+    """
+
     async def transaction() -> Posted:
         async with desk.db.tenant(tenant) as connection:
             book = await open_book(desk, connection, tenant, needs)

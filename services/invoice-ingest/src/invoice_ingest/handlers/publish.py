@@ -7,6 +7,8 @@ from typing import assert_never
 
 from dunning_common.events.envelope import Payload
 from dunning_common.events.receivables import (
+    ChargePaidV1,
+    ChargePaymentUndoneV1,
     ChargePostedV1,
     ChargeWaivedV1,
     CreditNoteAllocatedV1,
@@ -25,6 +27,9 @@ from dunning_common.outbox import Outgoing
 from invoice_ingest.domain.debtor import Debtor
 from invoice_ingest.domain.fact import (
     CashChanged,
+    ChargeFact,
+    ChargePaid,
+    ChargePaymentUndone,
     ChargePosted,
     ChargeWaived,
     CreditAllocated,
@@ -113,6 +118,15 @@ def _payload(fact: InvoiceFact, state: InvoiceState) -> Payload:  # noqa: PLR091
                 covered_on=fact.covered_on,
                 reason=fact.reason,
             )
+        case ChargePosted() | ChargeWaived() | ChargePaid() | ChargePaymentUndone():
+            return _about_charge(fact, state)
+        case never:
+            assert_never(never)
+
+
+def _about_charge(fact: ChargeFact, state: InvoiceState) -> Payload:
+    on = fact.effective_on
+    match fact:
         case ChargePosted():
             return ChargePostedV1(
                 invoice=state,
@@ -128,6 +142,29 @@ def _payload(fact: InvoiceFact, state: InvoiceState) -> Payload:  # noqa: PLR091
                 charge_id=fact.charge_id,
                 kind=fact.kind,
                 amount_minor=fact.amount_minor,
+                reason=fact.reason,
+            )
+        case ChargePaid():
+            return ChargePaidV1(
+                invoice=state,
+                effective_on=on,
+                payment_id=fact.payment_id,
+                charge_id=fact.charge_id,
+                kind=fact.kind,
+                amount_minor=fact.amount_minor,
+                charge_open_minor=fact.charge_open_minor,
+            )
+        case ChargePaymentUndone():
+            return ChargePaymentUndoneV1(
+                invoice=state,
+                effective_on=on,
+                payment_id=fact.payment_id,
+                charge_id=fact.charge_id,
+                kind=fact.kind,
+                amount_minor=fact.amount_minor,
+                charge_open_minor=fact.charge_open_minor,
+                covered_on=fact.covered_on,
+                cause=fact.cause,
                 reason=fact.reason,
             )
         case never:

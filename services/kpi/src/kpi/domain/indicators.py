@@ -137,7 +137,10 @@ def _sales(at: Snapshot) -> Answer:
 
 
 def _collections(at: Snapshot) -> Answer:
-    return Answer(value=at.collected_minor)
+    return Answer(
+        value=at.collected_minor,
+        beside=(("charges", Unit.MONEY, at.collected_charges_minor),),
+    )
 
 
 def _dso(at: Snapshot) -> Answer:

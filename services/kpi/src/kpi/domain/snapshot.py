@@ -163,8 +163,12 @@ class Snapshot:
     @property
     def collected_minor(self) -> int:
         """Cash booked against invoices and charges in the period, less reversals."""
-        charges = sum(self.flows[move].charges_minor for move in _CASH if move in self.flows)
-        return -self._open(_CASH) - charges
+        return -self._open(_CASH) + self.collected_charges_minor
+
+    @property
+    def collected_charges_minor(self) -> int:
+        """The part of it that was booked against charges."""
+        return -sum(self.flows[move].charges_minor for move in _CASH if move in self.flows)
 
     @property
     def written_off_minor(self) -> int:

@@ -24,6 +24,8 @@ from dunning_common.events.notifications import (
     NotificationsEvent,
 )
 from dunning_common.events.receivables import (
+    ChargePaidV1,
+    ChargePaymentUndoneV1,
     ChargePostedV1,
     ChargeWaivedV1,
     CreditNoteAllocatedV1,
@@ -56,6 +58,8 @@ _MOVES: Final[dict[type, Move]] = {
     InvoiceWrittenOffV1: Move.WRITTEN_OFF,
     PaymentAllocatedV1: Move.PAID,
     PaymentReversedV1: Move.REVERSED,
+    ChargePaidV1: Move.PAID,
+    ChargePaymentUndoneV1: Move.REVERSED,
     CreditNoteAllocatedV1: Move.CREDITED,
     ChargePostedV1: Move.CHARGED,
     ChargeWaivedV1: Move.WAIVED,

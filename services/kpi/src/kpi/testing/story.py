@@ -32,6 +32,8 @@ from dunning_common.events.notifications import (
     NoticeUnknownV1,
 )
 from dunning_common.events.receivables import (
+    ChargePaidV1,
+    ChargePaymentUndoneV1,
     ChargePostedV1,
     ChargeWaivedV1,
     CreditNoteAllocatedV1,
@@ -231,6 +233,42 @@ class Story:
             kind="fee",
             amount_minor=amount_minor,
             reason="goodwill",
+        )
+
+    def pay_charge(self, invoice_id: str, amount_minor: int, *, on: date) -> Story:
+        """A payment of so much of what was charged."""
+        before = self._invoices[invoice_id]
+        rest = before.charges_open_minor - amount_minor
+        self._change(invoice_id, open_minor=before.open_minor, charges_open_minor=rest)
+        return self._invoice(
+            ChargePaidV1,
+            invoice_id,
+            on,
+            payment_id=self._number(),
+            charge_id=self._number(),
+            kind="interest",
+            amount_minor=amount_minor,
+            charge_open_minor=rest,
+        )
+
+    def unpay_charge(
+        self, invoice_id: str, amount_minor: int, *, on: date, covered_on: date
+    ) -> Story:
+        """That payment bounced."""
+        before = self._invoices[invoice_id]
+        owed = before.charges_open_minor + amount_minor
+        self._change(invoice_id, open_minor=before.open_minor, charges_open_minor=owed)
+        return self._invoice(
+            ChargePaymentUndoneV1,
+            invoice_id,
+            on,
+            payment_id=self._number(),
+            charge_id=self._number(),
+            kind="interest",
+            amount_minor=amount_minor,
+            charge_open_minor=owed,
+            covered_on=covered_on,
+            cause="payment_reversed",
         )
 
     def cash(self, unallocated_minor: int, *, on: date, currency: str = "EUR") -> Story:
