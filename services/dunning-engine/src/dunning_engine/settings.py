@@ -30,7 +30,7 @@ class Settings(ServiceSettings):
     )
 
     http_port: int = 8020
-    sweep_batch: int = Field(default=250, ge=1, le=10_000)
+    sweep_batch: int = Field(default=500, ge=1, le=10_000)
     sweepers: int = Field(default=2, ge=1, le=16)
     sweep_idle_s: float = Field(default=5.0, gt=0)
     settle_s: float = Field(default=2.0, ge=0, le=3600)

@@ -7,7 +7,7 @@ take the invoices' locks alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -19,6 +19,7 @@ from invoice_ingest.domain.book import Book, Loaded, Needs, Party
 from invoice_ingest.domain.charge import Charge
 from invoice_ingest.domain.charging import ChargeRef
 from invoice_ingest.domain.credit import CreditKey
+from invoice_ingest.domain.instalments import instalment_id
 from invoice_ingest.domain.invoice import Invoice
 
 _LOCK_ACCOUNTS = """
@@ -28,6 +29,7 @@ ORDER BY debtor_id FOR NO KEY UPDATE
 """
 _OWNERS = """
 SELECT debtor_id FROM invoice WHERE tenant = $1 AND invoice_id = ANY($2::text[])
+UNION SELECT debtor_id FROM invoice WHERE tenant = $1 AND document_id = ANY($2::text[])
 UNION SELECT debtor_id FROM credit
 WHERE tenant = $1 AND kind = 'payment' AND credit_id = ANY($3::text[])
 """
@@ -38,10 +40,13 @@ UNION SELECT invoice_id FROM charge_cover
 WHERE tenant = $1 AND kind = 'payment' AND credit_id = ANY($2::text[]) AND amount_minor > 0
 """
 # The lateral lock makes PostgreSQL look each id up by the primary key, in the order of the ids,
-# whatever its statistics say: a fresh bulk load has none.
+# whatever its statistics say: a fresh bulk load has none. OFFSET 0 does the same for documents.
 _LOCK_INVOICES = f"""
 SELECT locked.* FROM (
     SELECT unnest($2::text[]) AS id
+    UNION SELECT part.invoice_id FROM unnest($2::text[]) AS named (id) CROSS JOIN LATERAL (
+        SELECT invoice_id FROM invoice WHERE tenant = $1 AND document_id = named.id OFFSET 0
+    ) AS part
     UNION SELECT invoice_id FROM invoice
     WHERE tenant = $1 AND debtor_id = ANY($3::text[]) AND status = 'open'
     UNION SELECT invoice_id FROM invoice
@@ -51,6 +56,10 @@ SELECT locked.* FROM (
     SELECT {sql_invoices.COLUMNS} FROM invoice WHERE tenant = $1 AND invoice_id = asked.id
     FOR NO KEY UPDATE
 ) AS locked
+"""
+_INSTALMENTS = """
+SELECT document_id, count(*) AS known FROM invoice
+WHERE tenant = $1 AND document_id = ANY($2::text[]) GROUP BY document_id
 """
 _CASH = """
 SELECT debtor_id, currency, unallocated_minor FROM cash
@@ -81,16 +90,13 @@ class SqlBooks:
             for row in await raw.fetch(_LOCK_ACCOUNTS, tenant, accounts)
         }
         bounced = await _covered_by(raw, tenant, needs.reversals)
-        invoices = await _invoices(raw, tenant, needs.invoices | bounced, needs.open_of)
-        shrinking = {
-            invoice_id
-            for invoice_id, least_minor in needs.shrinking.items()
-            if invoice_id in invoices and invoices[invoice_id].covered_minor > least_minor
-        }
+        parts = await _ids_of_instalments(raw, tenant, needs.documents)
+        invoices = await _invoices(raw, tenant, needs.invoices | bounced | parts, needs.open_of)
+        shrinking = _shrinking(invoices, needs)
         coverable = set(invoices) if needs.cash_of else set()
         covers = await sql_credits.covers_of(raw, tenant, bounced | shrinking | coverable)
         payable = _owing_charges(invoices.values()) if needs.credits or needs.cash_of else set()
-        settled = bounced | needs.charges_of
+        settled = bounced | needs.charges_of | _parts_of(invoices, needs.charges_of)
         charges = await sql_charges.of_invoices(raw, tenant, payable | settled)
         charge_covers = await sql_charges.covers_of(
             raw, tenant, {i for i, c in charges.items() if c.invoice_id in coverable | settled}
@@ -154,6 +160,39 @@ async def _invoices(
         return {}
     rows = await raw.fetch(_LOCK_INVOICES, tenant, ids, open_of)
     return {row["invoice_id"]: sql_invoices.invoice_of(row) for row in rows}
+
+
+async def _ids_of_instalments(
+    raw: _Raw, tenant: str, documents: Mapping[str, int]
+) -> frozenset[str]:
+    """Every id that an instalment of these documents has or may get; nothing without documents."""
+    if not documents:
+        return frozenset()
+    rows = await raw.fetch(_INSTALMENTS, tenant, documents)
+    known = {row["document_id"]: row["known"] for row in rows}
+    return frozenset(
+        instalment_id(document_id, ordinal)
+        for document_id, added in documents.items()
+        for ordinal in range(1, known.get(document_id, 0) + added + 1)
+    )
+
+
+def _shrinking(invoices: Mapping[str, Invoice], needs: Needs) -> set[str]:
+    """The invoices that are covered beyond the least that they may get; any part of a document."""
+    plain = {
+        invoice_id
+        for invoice_id, least_minor in needs.shrinking.items()
+        if invoice_id in invoices and invoices[invoice_id].covered_minor > least_minor
+    }
+    closing = needs.documents.keys() | needs.charges_of
+    return plain | {i for i in _parts_of(invoices, closing) if invoices[i].covered_minor}
+
+
+def _parts_of(invoices: Mapping[str, Invoice], document_ids: Collection[str]) -> set[str]:
+    """The instalments of these documents, among invoices at hand."""
+    if not document_ids:
+        return set()
+    return {i.invoice_id for i in invoices.values() if i.document_id in document_ids}
 
 
 def _owing_charges(invoices: Collection[Invoice]) -> set[str]:

@@ -12,15 +12,16 @@ from invoice_ingest.domain.invoice import Invoice
 
 COLUMNS = """tenant, invoice_id, debtor_id, number, issued_on, due_on, currency, amount_minor,
     covered_minor, written_off_minor, charges_open_minor, status, covered_on, settled_on,
-    revision, version, policy_id, tags"""
+    revision, version, policy_id, tags, document_id"""
 
 _INSERT = """
 INSERT INTO invoice (tenant, invoice_id, debtor_id, number, issued_on, due_on, currency,
     amount_minor, covered_minor, written_off_minor, open_minor, charges_open_minor, status,
-    covered_on, settled_on, revision, version, policy_id, tags)
+    covered_on, settled_on, revision, version, policy_id, tags, document_id)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::date[], $6::date[],
     $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[],
-    $13::text[], $14::date[], $15::date[], $16::bigint[], $17::bigint[], $18::text[], $19::jsonb[])
+    $13::text[], $14::date[], $15::date[], $16::bigint[], $17::bigint[], $18::text[], $19::jsonb[],
+    $20::text[])
 """
 _UPDATE = """
 UPDATE invoice SET
@@ -61,13 +62,16 @@ def invoice_of(row: asyncpg.Record) -> Invoice:
         version=row["version"],
         policy_id=row["policy_id"],
         tags=tuple(row["tags"]),
+        document_id=row["document_id"],
     )
 
 
 async def insert(raw: asyncpg.Connection[Any], invoices: Sequence[Invoice]) -> None:
     """Write new invoices; one statement."""
     if invoices:
-        await raw.execute(_INSERT, *columns_of([_row(invoice) for invoice in invoices]))
+        documents = [invoice.document_id for invoice in invoices]
+        columns = columns_of([_row(invoice) for invoice in invoices])
+        await raw.execute(_INSERT, *columns, documents)
 
 
 async def update(raw: asyncpg.Connection[Any], invoices: Sequence[Invoice]) -> None:

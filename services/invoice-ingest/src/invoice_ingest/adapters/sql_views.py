@@ -17,27 +17,33 @@ from dunning_common.money import to_decimal_string
 from invoice_ingest.adapters import sql_charges, sql_debtors, sql_invoices
 from invoice_ingest.domain.charge import Charge
 from invoice_ingest.domain.debtor import Debtor
+from invoice_ingest.domain.instalments import as_document, current
+from invoice_ingest.domain.invoice import Invoice
 
 View = dict[str, Any]
 
-_INVOICE = f"SELECT {sql_invoices.COLUMNS} FROM invoice WHERE tenant = $1 AND invoice_id = $2"
+_NAMED = f"""
+SELECT {sql_invoices.COLUMNS} FROM invoice WHERE tenant = $1 AND invoice_id = $2
+UNION ALL SELECT {sql_invoices.COLUMNS} FROM invoice WHERE tenant = $1 AND document_id = $2
+"""
 _INVOICES = f"""
 SELECT {sql_invoices.COLUMNS} FROM invoice
 WHERE tenant = $1 AND ($2::text IS NULL OR debtor_id = $2) AND ($3::text IS NULL OR status = $3)
     AND invoice_id > $4 AND ($6::boolean IS NULL OR (charges_open_minor > 0) = $6)
 ORDER BY invoice_id LIMIT $5
 """
-_COVERS_OF_INVOICE = """
-SELECT kind, credit_id, amount_minor, booked_minor, effective_on, reversed_on FROM cover
-WHERE tenant = $1 AND invoice_id = $2 ORDER BY effective_on, kind, credit_id
+_COVERS_OF_INVOICES = """
+SELECT invoice_id, kind, credit_id, amount_minor, booked_minor, effective_on, reversed_on FROM cover
+WHERE tenant = $1 AND invoice_id = ANY($2::text[]) ORDER BY effective_on, kind, credit_id
 """
 _CHARGES = f"""
 SELECT {sql_charges.COLUMNS} FROM charge
-WHERE tenant = $1 AND invoice_id = $2 AND NOT is_void ORDER BY assessed_on, charge_id
+WHERE tenant = $1 AND invoice_id = ANY($2::text[]) AND NOT is_void ORDER BY assessed_on, charge_id
 """
 _COVERS_OF_CHARGES = """
 SELECT charge_id, credit_id, amount_minor, booked_minor, effective_on, reversed_on
-FROM charge_cover WHERE tenant = $1 AND invoice_id = $2 ORDER BY effective_on, credit_id
+FROM charge_cover
+WHERE tenant = $1 AND invoice_id = ANY($2::text[]) ORDER BY effective_on, credit_id
 """
 _CHARGES_BY_CREDIT = """
 SELECT cover.invoice_id, charge_id, charge.kind, cover.amount_minor
@@ -72,34 +78,50 @@ FROM (
 
 
 async def invoice(connection: AsyncConnection, tenant: str, invoice_id: str) -> View | None:
-    """One invoice with what covers it and its charges."""
+    """One invoice with what covers it and its charges; a document with its instalments."""
     raw = await driver(connection)
-    row = await raw.fetchrow(_INVOICE, tenant, invoice_id)
-    if row is None:
+    named = [sql_invoices.invoice_of(row) for row in await raw.fetch(_NAMED, tenant, invoice_id)]
+    if not named:
         return None
-    currency = row["currency"]
-    covers = await raw.fetch(_COVERS_OF_INVOICE, tenant, invoice_id)
-    charges = await raw.fetch(_CHARGES, tenant, invoice_id)
-    paid_by: defaultdict[str, list[asyncpg.Record]] = defaultdict(list)
-    for payment in await raw.fetch(_COVERS_OF_CHARGES, tenant, invoice_id) if charges else []:
-        paid_by[payment["charge_id"]].append(payment)
-    return _invoice(row) | {
-        "allocations": [
-            {
-                "kind": cover["kind"],
-                "id": cover["credit_id"],
-                "amount": to_decimal_string(cover["amount_minor"], currency),
-                "booked": to_decimal_string(cover["booked_minor"], currency),
-                "effective_on": cover["effective_on"],
-                "reversed_on": cover["reversed_on"],
-            }
-            for cover in covers
-        ],
-        "charges": [
-            _charge(charge, row["status"], paid_by[charge.charge_id])
-            for charge in (Charge(**found) for found in charges)
-        ],
+    plain = [found for found in named if found.invoice_id == invoice_id]
+    shown = plain or current(named)
+    views = await _with_history(raw, tenant, shown)
+    if plain:
+        return views[0]
+    together = {
+        part: [entry for view in views for entry in view[part]]
+        for part in ("allocations", "charges")
     }
+    return _invoice(as_document(named)) | together | {"instalments": views}
+
+
+async def _with_history(
+    raw: asyncpg.Connection[Any], tenant: str, found: Sequence[Invoice]
+) -> list[View]:
+    """These invoices with what covers each and its charges."""
+    ids = [invoice.invoice_id for invoice in found]
+    covers: defaultdict[str, list[asyncpg.Record]] = defaultdict(list)
+    for cover in await raw.fetch(_COVERS_OF_INVOICES, tenant, ids):
+        covers[cover["invoice_id"]].append(cover)
+    charges: defaultdict[str, list[Charge]] = defaultdict(list)
+    for row in await raw.fetch(_CHARGES, tenant, ids):
+        charges[row["invoice_id"]].append(Charge(**row))
+    paid_by: defaultdict[str, list[asyncpg.Record]] = defaultdict(list)
+    for payment in await raw.fetch(_COVERS_OF_CHARGES, tenant, ids) if charges else []:
+        paid_by[payment["charge_id"]].append(payment)
+    return [
+        _invoice(invoice)
+        | {
+            "allocations": [
+                _allocation(cover, invoice.currency) for cover in covers[invoice.invoice_id]
+            ],
+            "charges": [
+                _charge(charge, invoice.status, paid_by[charge.charge_id])
+                for charge in charges[invoice.invoice_id]
+            ],
+        }
+        for invoice in found
+    ]
 
 
 async def invoices(
@@ -115,7 +137,7 @@ async def invoices(
     """Invoices by id, behind `after`."""
     raw = await driver(connection)
     rows = await raw.fetch(_INVOICES, tenant, debtor_id, status, after, limit, charges_open)
-    return [_invoice(row) for row in rows]
+    return [_invoice(sql_invoices.invoice_of(row)) for row in rows]
 
 
 async def credit(
@@ -186,8 +208,7 @@ async def debtors(
     return [_debtor(sql_debtors.debtor_of(row)) for row in rows]
 
 
-def _invoice(row: asyncpg.Record) -> View:
-    found = sql_invoices.invoice_of(row)
+def _invoice(found: Invoice) -> View:
     currency = found.currency
     return {
         "invoice_id": found.invoice_id,
@@ -205,6 +226,18 @@ def _invoice(row: asyncpg.Record) -> View:
         "version": found.version,
         "policy_id": found.policy_id,
         "tags": found.tags,
+        "document_id": found.document_id,
+    }
+
+
+def _allocation(cover: asyncpg.Record, currency: str) -> View:
+    return {
+        "kind": cover["kind"],
+        "id": cover["credit_id"],
+        "amount": to_decimal_string(cover["amount_minor"], currency),
+        "booked": to_decimal_string(cover["booked_minor"], currency),
+        "effective_on": cover["effective_on"],
+        "reversed_on": cover["reversed_on"],
     }
 
 

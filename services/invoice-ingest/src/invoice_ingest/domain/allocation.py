@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 from typing import Literal, NamedTuple, TypeVar
 
 from invoice_ingest.domain.payment_order import Component
@@ -86,7 +87,7 @@ def automatic(
 
     A charge assessed after `on` was not owed on that day, so it never comes before a principal.
     """
-    ordered = sorted(items, key=lambda item: (item.due_on, item.issued_on, item.invoice_id))
+    ordered = sorted(items, key=_age)
     due = [item for item in ordered if item.due_on <= on]
     slots = [slot for item in due for slot in (*_before(item, order, on), _principal(item))]
     taken = {slot.charge_id for slot in slots}
@@ -104,8 +105,12 @@ def as_wanted(
     order: Sequence[Component],
     *,
     on: date,
+    documents: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Split:
     """Cover what the ERP names, each up to what is open there; what does not fit is rest.
+
+    A document's id stands for the invoices in `documents`, its instalments: the oldest due first,
+    all of their principals before what comes after a principal.
 
     What is left at the end covers the charges of those named invoices whose principal is covered,
     the oldest due first: an ERP does not know charges and cannot name them. Not where the debtor
@@ -122,12 +127,18 @@ def as_wanted(
     for want in wanted:
         if want.amount_minor > rest:
             raise ValueError("more is allocated than was paid")
-        slots = _slots_of(items[want.invoice_id], order, on, want.covers)
+        named = [items[i] for i in documents.get(want.invoice_id, (want.invoice_id,))]
+        slots = _slots_of(sorted(named, key=_age), order, on, want.covers)
         rest -= want.amount_minor - _take(want.amount_minor, slots, taken)
-    named = {want.invoice_id: items[want.invoice_id] for want in wanted if may_cover_charges(want)}
+    payable = {
+        invoice_id: items[invoice_id]
+        for want in wanted
+        if may_cover_charges(want)
+        for invoice_id in documents.get(want.invoice_id, (want.invoice_id,))
+    }
     oldest = sorted(
-        (i for i in named.values() if taken.get((i.invoice_id, None), 0) == i.open_minor),
-        key=lambda i: (i.due_on, i.issued_on, i.invoice_id),
+        (i for i in payable.values() if taken.get((i.invoice_id, None), 0) == i.open_minor),
+        key=_age,
     )
     rest = _take(rest, [slot for item in oldest for slot in _charges(item, order)], taken)
     shares = (
@@ -176,6 +187,10 @@ def take_back(surplus_minor: int, covers: Iterable[tuple[K, int]]) -> list[tuple
     return taken
 
 
+def _age(item: OpenItem) -> tuple[date, date, str]:
+    return item.due_on, item.issued_on, item.invoice_id
+
+
 def _principal(item: OpenItem) -> Slot:
     return Slot(item.invoice_id, None, item.open_minor)
 
@@ -196,15 +211,15 @@ def _before(item: OpenItem, order: Sequence[Component], on: date) -> list[Slot]:
 
 
 def _slots_of(
-    item: OpenItem, order: Sequence[Component], on: date, covers: Designation | None
+    items: Sequence[OpenItem], order: Sequence[Component], on: date, covers: Designation | None
 ) -> list[Slot]:
     if covers == "principal":
-        return [_principal(item)]
+        return [_principal(item) for item in items]
+    charges = [slot for item in items for slot in _charges(item, order)]
     if covers == "charges":
-        return _charges(item, order)
-    before = _before(item, order, on)
-    after = [slot for slot in _charges(item, order) if slot not in before]
-    return [*before, _principal(item), *after]
+        return charges
+    first = [slot for item in items for slot in (*_before(item, order, on), _principal(item))]
+    return [*first, *(slot for slot in charges if slot not in first)]
 
 
 def _take(amount_minor: int, slots: Iterable[Slot], taken: dict[Place, int]) -> int:

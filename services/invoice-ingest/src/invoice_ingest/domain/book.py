@@ -28,12 +28,15 @@ _ABSENT: Any = object()
 class Needs:
     """What a batch of orders must find on its worksheet; ids of one tenant.
 
+    An invoice that is asked for by a document's id comes as the document's instalments.
+
     `accounts` are debtors whose account is locked; `owners_of` are invoices whose debtors are, too.
     `open_of` are debtors whose owing invoices are wanted. What credits may cover comes with its
     charges; `charges_of` are invoices whose charges are wanted with all that covers them.
     `shrinking` maps invoices to the least amount they may get, so that what covers more than that
     can be taken back (0 for a cancellation). `reversals` are payments with all that they cover;
-    `cash_of` are debtors whose credits that cover nothing yet are wanted.
+    `cash_of` are debtors whose credits that cover nothing yet are wanted. `documents` are invoices
+    that were sent with instalments, each with the most that may be added to it.
     """
 
     accounts: frozenset[str] = frozenset()
@@ -45,6 +48,7 @@ class Needs:
     credits: frozenset[CreditKey] = frozenset()
     cash_of: frozenset[str] = frozenset()
     reversals: frozenset[str] = frozenset()
+    documents: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +104,14 @@ class Book:
         self.facts: list[Fact] = []
         self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
         self._of_debtor: dict[str, set[str]] = defaultdict(set)
+        self._of_document: dict[str, set[str]] = defaultdict(set)
         self._covering: dict[str, set[CreditKey]] = defaultdict(set)
         self._charged: dict[str, set[str]] = defaultdict(set)
         self._paying: dict[str, set[CreditKey]] = defaultdict(set)
         for invoice in self.invoices.values():
             self._of_debtor[invoice.debtor_id].add(invoice.invoice_id)
+            if invoice.document_id is not None:
+                self._of_document[invoice.document_id].add(invoice.invoice_id)
         for key, invoice_id in self.covers:
             self._covering[invoice_id].add(key)
         for charge in self.charges.values():
@@ -130,6 +137,18 @@ class Book:
             for i in found
             if i and i.currency == currency and (i.open_minor or i.charges_open_minor)
         ]
+
+    def instalments_of(self, document_id: str) -> list[Invoice]:
+        """All instalments that a document has or had, by id; none when it is a plain invoice."""
+        if document_id not in self._of_document:
+            return []
+        found = (self.invoices.get(invoice_id) for invoice_id in self._of_document[document_id])
+        return _ordered(i for i in found if i)
+
+    def named(self, invoice_id: str) -> list[Invoice]:
+        """What an id stands for: an invoice, or the instalments of a document."""
+        plain = self.invoices.get(invoice_id)
+        return self.instalments_of(invoice_id) if plain is None else [plain]
 
     def charges_of(self, invoice_id: str) -> list[Charge]:
         """The charges at hand of an invoice, in the order in which they were assessed."""
@@ -176,6 +195,8 @@ class Book:
         """Write an invoice onto the sheet."""
         self._set(self.invoices, invoice.invoice_id, invoice)
         self._of_debtor[invoice.debtor_id].add(invoice.invoice_id)
+        if invoice.document_id is not None:
+            self._of_document[invoice.document_id].add(invoice.invoice_id)
 
     def put_credit(self, credit: Credit) -> None:
         """Write a credit onto the sheet."""

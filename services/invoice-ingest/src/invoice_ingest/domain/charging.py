@@ -101,7 +101,7 @@ def _is_meant_for(draft: CreditDraft, invoice: Invoice) -> bool:
     return any(
         want.covers == "charges" or (allocation.may_cover_charges(want) and not invoice.open_minor)
         for want in draft.wanted
-        if want.invoice_id == invoice.invoice_id
+        if want.invoice_id in (invoice.invoice_id, invoice.document_id)
     )
 
 

@@ -14,11 +14,20 @@ InvoiceStatus = Literal["open", "paid", "cancelled", "written_off"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Instalment:
+    """A part of an invoice with a due date of its own."""
+
+    due_on: date
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceDraft:
     """An invoice as the ERP sends it.
 
     `revision` is the ERP's own count; None means that it keeps none, and the last one sent wins.
-    `effective_on` dates an amendment; None is today.
+    `effective_on` dates an amendment; None is today. With `instalments` it is a document, due in
+    parts; `document_id` is set on the draft of such a part.
     """
 
     invoice_id: str
@@ -32,6 +41,8 @@ class InvoiceDraft:
     policy_id: str | None = None
     tags: tuple[str, ...] = ()
     effective_on: date | None = None
+    instalments: tuple[Instalment, ...] = ()
+    document_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +52,7 @@ class Invoice:
     `covered_minor` is principal covered by payments and credit notes, the last of them effective on
     `covered_on`; `charges_open_minor` are interest and fees beside the principal. `settled_on` is
     the day on which a paid invoice became so. `revision` is the ERP's, `version` the ledger's.
+    `document_id` is set on an instalment: the invoice, known to the ERP, that it is a part of.
     """
 
     tenant: str
@@ -61,6 +73,7 @@ class Invoice:
     version: int
     policy_id: str | None = None
     tags: tuple[str, ...] = ()
+    document_id: str | None = None
 
     @property
     def open_minor(self) -> int:
@@ -108,6 +121,7 @@ def issue(tenant: str, draft: InvoiceDraft) -> Invoice:
         version=1,
         policy_id=draft.policy_id,
         tags=draft.tags,
+        document_id=draft.document_id,
     )
 
 

@@ -56,13 +56,18 @@ def put_invoice(book: Book, draft: InvoiceDraft) -> Outcome:  # noqa: PLR0911 --
         case Verdict.OLDER:
             return Status.STALE
         case Verdict.CONTRADICTION:
-            return conflict(
-                "revision-conflict",
-                "This revision was stored with other content.",
-                Flaw(pointer="/revision", detail="send the new content with a higher revision"),
-            )
+            return contradiction()
         case never:
             assert_never(never)
+
+
+def contradiction() -> Refusal:
+    """The answer to a revision that says something else than before."""
+    return conflict(
+        "revision-conflict",
+        "This revision was stored with other content.",
+        Flaw(pointer="/revision", detail="send the new content with a higher revision"),
+    )
 
 
 def cancel_invoice(book: Book, invoice_id: str, *, reason: str, on: date | None) -> Outcome:
@@ -259,11 +264,14 @@ def _give_up_charges(book: Book, invoice_id: str) -> None:
 def _split(book: Book, draft: CreditDraft, order: SequenceName | None) -> Split:
     if draft.wanted is None:
         return _automatic(book, draft, draft.amount_minor, order, on=draft.dated_on)
-    items = {
-        want.invoice_id: _item(book, book.invoices[want.invoice_id], order) for want in draft.wanted
-    }
+    named = {want.invoice_id: book.named(want.invoice_id) for want in draft.wanted}
     return allocation.as_wanted(
-        draft.amount_minor, draft.wanted, items, _sequence(order), on=draft.dated_on
+        draft.amount_minor,
+        draft.wanted,
+        {i.invoice_id: _item(book, i, order) for found in named.values() for i in found},
+        _sequence(order),
+        on=draft.dated_on,
+        documents={key: [i.invoice_id for i in found] for key, found in named.items()},
     )
 
 
@@ -293,7 +301,7 @@ def _flaws_of_wanted(book: Book, draft: CreditDraft) -> tuple[Flaw, ...]:
     seen: set[tuple[str, str | None]] = set()
     for index, want in enumerate(draft.wanted):
         pointer = "/invoice_id" if is_note else f"/allocations/{index}/invoice_id"
-        invoice = book.invoices.get(want.invoice_id)
+        invoice = next(iter(book.named(want.invoice_id)), None)
         if invoice is None:
             flaws.append(Flaw(pointer=pointer, detail="there is no such invoice; send it first"))
         elif invoice.debtor_id != draft.debtor_id:

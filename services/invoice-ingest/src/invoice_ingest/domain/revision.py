@@ -25,8 +25,13 @@ def judge(stored: Invoice | None, draft: InvoiceDraft) -> Verdict:
     """
     if stored is None:
         return Verdict.NEW
-    if draft.revision is None:
-        return Verdict.SAME if stored.says(draft) else Verdict.NEWER
-    if draft.revision != stored.revision:
-        return Verdict.OLDER if draft.revision < stored.revision else Verdict.NEWER
-    return Verdict.SAME if stored.says(draft) else Verdict.CONTRADICTION
+    return weigh(stored.revision, draft.revision, is_same=stored.says(draft))
+
+
+def weigh(stored: int, sent: int | None, *, is_same: bool) -> Verdict:
+    """Compare revisions; `is_same` is whether what was sent says what is stored."""
+    if sent is None:
+        return Verdict.SAME if is_same else Verdict.NEWER
+    if sent != stored:
+        return Verdict.OLDER if sent < stored else Verdict.NEWER
+    return Verdict.SAME if is_same else Verdict.CONTRADICTION

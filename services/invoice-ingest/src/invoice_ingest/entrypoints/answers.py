@@ -77,7 +77,7 @@ class ChargeView(BaseModel):
 
 
 class InvoiceSummary(BaseModel):
-    """An invoice in a list."""
+    """An invoice in a list; `document_id` is the invoice that an instalment is a part of."""
 
     invoice_id: str
     debtor_id: str
@@ -94,13 +94,25 @@ class InvoiceSummary(BaseModel):
     version: int
     policy_id: str | None
     tags: list[str]
+    document_id: str | None
 
 
-class InvoiceView(InvoiceSummary):
-    """An invoice with all that happened to it."""
+class InstalmentView(InvoiceSummary):
+    """An instalment, an invoice of its own, with all that happened to it."""
 
     allocations: list[AllocationView]
     charges: list[ChargeView]
+
+
+class InvoiceView(InvoiceSummary):
+    """An invoice with all that happened to it.
+
+    When it is due in `instalments`, amounts, allocations and charges are those of all of them.
+    """
+
+    allocations: list[AllocationView]
+    charges: list[ChargeView]
+    instalments: list[InstalmentView] = []
 
 
 class InvoicePage(BaseModel):

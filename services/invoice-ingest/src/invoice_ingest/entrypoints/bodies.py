@@ -5,10 +5,20 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
+from invoice_ingest.domain.instalments import INSTALMENTS_MAX, INSTALMENTS_MIN
 from invoice_ingest.domain.payment_order import OrderChoice
 from invoice_ingest.entrypoints.fields import (
     Amount,
@@ -121,8 +131,23 @@ class DebtorItem(DebtorBody):
     debtor_id: Id
 
 
+class InstalmentBody(Body):
+    """A part of an invoice with a due date of its own."""
+
+    due_on: Day
+    amount: Amount
+
+
+Instalments = Annotated[
+    tuple[InstalmentBody, ...], Field(min_length=INSTALMENTS_MIN, max_length=INSTALMENTS_MAX)
+]
+
+
 class InvoiceBody(Body):
     """An invoice.
+
+    With `instalments` it is due in parts: dates ascend, amounts add up to `amount`, and `due_on`
+    may be left out. Each instalment becomes an invoice of its own, `{invoice_id}~1` and so on.
 
     With a `revision`, an older one is answered `stale` and an equal one must say the same. Without,
     the last one sent wins. `effective_on` dates an amendment (today when left out).
@@ -131,13 +156,23 @@ class InvoiceBody(Body):
     debtor_id: Id
     number: Text | None = None
     issued_on: Day
-    due_on: Day
+    instalments: Instalments | None = None
+    due_on: Annotated[
+        Day | None, Field(validate_default=True, description="Required without `instalments`.")
+    ] = None
     currency: Currency
     amount: Amount
     revision: Count | None = None
     policy_id: Id | None = None
     tags: Tags = ()
     effective_on: Day | None = None
+
+    @field_validator("due_on")
+    @classmethod
+    def _is_due_once(cls, due_on: date | None, info: ValidationInfo) -> date | None:
+        if due_on is None and info.data.get("instalments", ()) is None:
+            raise PydanticCustomError("missing", "Field required")
+        return due_on
 
 
 class InvoiceItem(InvoiceBody):

@@ -17,7 +17,7 @@ from invoice_ingest.adapters import territory
 from invoice_ingest.domain.allocation import Wanted
 from invoice_ingest.domain.credit import CreditDraft
 from invoice_ingest.domain.debtor import Address, Contact, Debtor, Terms
-from invoice_ingest.domain.invoice import InvoiceDraft
+from invoice_ingest.domain.invoice import Instalment, InvoiceDraft
 from invoice_ingest.entrypoints.bodies import (
     AddressBody,
     CreditNoteBody,
@@ -106,10 +106,19 @@ def invoice_draft(invoice_id: str, body: InvoiceBody) -> InvoiceDraft:
     """An invoice in minor units.
 
     Raises:
-        ProblemError: 422, the amount is not one.
+        ProblemError: 422, an amount is not one.
     """
     errors: list[FieldError] = []
     amount_minor = _minor(body.amount, body.currency, "/amount", errors, least=0)
+    plan = tuple(
+        Instalment(
+            due_on=part.due_on,
+            amount_minor=_minor(
+                part.amount, body.currency, f"/instalments/{index}/amount", errors, least=1
+            ),
+        )
+        for index, part in enumerate(body.instalments or ())
+    )
     if errors:
         _refuse(errors)
     return InvoiceDraft(
@@ -117,13 +126,14 @@ def invoice_draft(invoice_id: str, body: InvoiceBody) -> InvoiceDraft:
         debtor_id=body.debtor_id,
         number=body.number or invoice_id,
         issued_on=body.issued_on,
-        due_on=body.due_on,
+        due_on=body.due_on or plan[-1].due_on,
         currency=body.currency,
         amount_minor=amount_minor,
         revision=body.revision,
         policy_id=body.policy_id,
         tags=body.tags,
         effective_on=body.effective_on,
+        instalments=plan,
     )
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends
 from dunning_common.money import to_decimal_string
 from dunning_common.problems import ProblemError
 from invoice_ingest.adapters import sql_views
+from invoice_ingest.domain.instalments import as_document
 from invoice_ingest.entrypoints.answers import InvoicePage, InvoiceView, TakenInvoice, WaivedCharge
 from invoice_ingest.entrypoints.bodies import ClosingBody, InvoiceBody, WaiverBody
 from invoice_ingest.entrypoints.drafts import invoice_draft
@@ -45,7 +46,10 @@ def invoice_routes(desk: Desk) -> APIRouter:
 
     @router.put("/{invoice_id}", summary="Send an invoice", responses=refusals)
     async def put(invoice_id: Id, body: InvoiceBody, tenant: Writer) -> TakenInvoice:
-        """Create an invoice or amend it; whatever was sent before may be sent again."""
+        """Create an invoice or amend it; whatever was sent before may be sent again.
+
+        With `instalments`, each of them becomes an invoice of its own, and this id stands for all.
+        """
         posted = await post_invoices(desk, tenant, [invoice_draft(invoice_id, body)])
         return await _taken(desk, tenant, invoice_id, posted)
 
@@ -110,7 +114,10 @@ def invoice_routes(desk: Desk) -> APIRouter:
 def _add_views(router: APIRouter, desk: Desk) -> None:
     @router.get("/{invoice_id}", summary="Show an invoice", responses=problems(404, 422))
     async def get(invoice_id: Id, tenant: Reader) -> InvoiceView:
-        """An invoice with what covers it, its charges, and what each of them still owes."""
+        """An invoice with what covers it, its charges, and what each of them still owes.
+
+        One that is due in parts is shown with its instalments.
+        """
         async with desk.db.tenant(tenant) as connection:
             found = await sql_views.invoice(connection, tenant, invoice_id)
         if found is None:
@@ -146,7 +153,9 @@ def _add_views(router: APIRouter, desk: Desk) -> None:
 async def _taken(desk: Desk, tenant: str, invoice_id: str, posted: Posted) -> TakenInvoice:
     status = accepted(posted.outcomes[0])
     await acknowledge(desk, tenant, posted.touched)
-    invoice = posted.book.invoices[invoice_id]
+    invoice = posted.book.invoices.get(invoice_id)
+    if invoice is None:
+        invoice = as_document(posted.book.instalments_of(invoice_id))
     return TakenInvoice(
         id=invoice_id,
         status=status,

@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common import outbox
-from invoice_ingest.domain import posting
+from invoice_ingest.domain import documents, posting
 from invoice_ingest.domain.book import Book, Needs
 from invoice_ingest.domain.credit import CreditDraft
 from invoice_ingest.domain.debtor import Debtor, keep
@@ -124,8 +124,10 @@ def _needs(rows: Sequence[RowDraft]) -> Needs:
         accounts=invoices.accounts | credits_.accounts | debtors,
         invoices=invoices.invoices | credits_.invoices,
         open_of=credits_.open_of,
+        charges_of=invoices.charges_of,
         shrinking=invoices.shrinking,
         credits=credits_.credits,
+        documents=invoices.documents,
     )
 
 
@@ -149,7 +151,7 @@ def _post_row(
             book.put_debtor(row.debtor.debtor_id, country=row.debtor.terms.country)
     steps: list[tuple[RecordName, Outcome]] = []
     if row.invoice is not None:
-        steps.append(("invoice", posting.put_invoice(book, row.invoice)))
+        steps.append(("invoice", documents.put_invoice(book, row.invoice)))
     if row.payment is not None and not any(isinstance(o, Refusal) for _, o in steps):
         steps.append(("payment", posting.put_credit(book, row.payment)))
     for name, outcome in steps:

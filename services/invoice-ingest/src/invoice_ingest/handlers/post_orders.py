@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common import outbox
-from invoice_ingest.domain import posting
+from invoice_ingest.domain import documents, posting
 from invoice_ingest.domain.book import Book, Loaded, Needs, TenantSetup
 from invoice_ingest.domain.credit import CreditDraft
 from invoice_ingest.domain.fact import CashChanged, InvoiceIssued
@@ -45,7 +45,7 @@ async def post_invoices(desk: Desk, tenant: str, drafts: Sequence[InvoiceDraft])
         desk,
         tenant,
         invoice_needs(drafts),
-        lambda book: [posting.put_invoice(book, draft) for draft in drafts],
+        lambda book: [documents.put_invoice(book, draft) for draft in drafts],
     )
 
 
@@ -68,7 +68,7 @@ async def cancel_invoice(
         desk,
         tenant,
         Needs(owners_of=ids, invoices=ids, charges_of=ids, shrinking={invoice_id: 0}),
-        lambda book: [posting.cancel_invoice(book, invoice_id, reason=reason, on=on)],
+        lambda book: [documents.cancel_invoice(book, invoice_id, reason=reason, on=on)],
     )
 
 
@@ -81,7 +81,7 @@ async def write_off_invoice(
         desk,
         tenant,
         Needs(owners_of=ids, invoices=ids, charges_of=ids),
-        lambda book: [posting.write_off_invoice(book, invoice_id, reason=reason, on=on)],
+        lambda book: [documents.write_off_invoice(book, invoice_id, reason=reason, on=on)],
     )
 
 
@@ -111,13 +111,19 @@ async def allocate_cash(desk: Desk, tenant: str, debtor_id: str, *, on: date | N
 def invoice_needs(drafts: Collection[InvoiceDraft]) -> Needs:
     """What taking these invoices needs to know."""
     least: dict[str, int] = {}
+    added: dict[str, int] = {}
     for draft in drafts:
         known = least.get(draft.invoice_id, draft.amount_minor)
         least[draft.invoice_id] = min(known, draft.amount_minor)
+        if draft.instalments:
+            parts = added.get(draft.invoice_id, 0) + len(draft.instalments)
+            added[draft.invoice_id] = parts
     return Needs(
         accounts=frozenset(draft.debtor_id for draft in drafts),
         invoices=frozenset(least),
+        charges_of=frozenset(added),
         shrinking=least,
+        documents=added,
     )
 
 
