@@ -168,7 +168,7 @@ async def _ids_of_instalments(
     """Every id that an instalment of these documents has or may get; nothing without documents."""
     if not documents:
         return frozenset()
-    rows = await raw.fetch(_INSTALMENTS, tenant, documents)
+    rows = await raw.fetch(_INSTALMENTS, tenant, list(documents))
     known = {row["document_id"]: row["known"] for row in rows}
     return frozenset(
         instalment_id(document_id, ordinal)

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -138,8 +139,19 @@ class InstalmentBody(Body):
     amount: Amount
 
 
+def _are_several(parts: tuple[InstalmentBody, ...]) -> tuple[InstalmentBody, ...]:
+    """Counted here, because pydantic's own count leaves out parts that are wrong themselves."""
+    if len(parts) < INSTALMENTS_MIN:
+        raise PydanticCustomError(
+            "too_few", "at least two instalments; an invoice due at once has none"
+        )
+    return parts
+
+
 Instalments = Annotated[
-    tuple[InstalmentBody, ...], Field(min_length=INSTALMENTS_MIN, max_length=INSTALMENTS_MAX)
+    tuple[InstalmentBody, ...],
+    Field(max_length=INSTALMENTS_MAX, json_schema_extra={"minItems": INSTALMENTS_MIN}),
+    AfterValidator(_are_several),
 ]
 
 
