@@ -302,7 +302,7 @@ class Story:
         instant = at if isinstance(at, datetime) else datetime.combine(at, time(8), UTC)
         debtor_id = self._invoices[invoice_ids[0]].debtor_id
         key = account_key(self.tenant, debtor_id)
-        notice_id = name_id(self.tenant, level, instant.isoformat(), *invoice_ids)
+        notice_id = name_id(self.tenant, level, str(level_no), instant.isoformat(), *invoice_ids)
         self._tell(
             self._notice(notice_id, debtor_id, invoice_ids, level, level_no, instant, channels),
             key=key,
