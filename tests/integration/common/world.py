@@ -175,9 +175,10 @@ class _Line(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self._world.feed_down:
             raise httpx.ConnectError("the line is cut", request=request)
-        self._world.feed_calls.append(request.url.path)
         self._world.feed_request = orjson.loads(request.content or b"null")
-        return await self._inner.handle_async_request(request)
+        answer = await self._inner.handle_async_request(request)
+        self._world.feed_calls.append(request.url.path)  # it saw nothing that comes from now on
+        return answer
 
 
 async def until(probe: Callable[[], Awaitable[Any]], wanted: Any, *, within_s: float = 40) -> None:

@@ -56,6 +56,11 @@ class _Stop:
 
     requested: bool = False
 
+    def check(self) -> None:
+        """Stop here if the signal's own exception was lost: raised in a destructor, it is."""
+        if self.requested:
+            raise _StopRequestedError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -83,7 +88,7 @@ def up(options: Options, view: View) -> int:
     stop = _Stop()
     try:
         with _stopping_on_signals(stop):
-            Launcher(state, options, view).run()
+            Launcher(state, options, view, stop).run()
     except _StopRequestedError:
         pass
     except Exception:
@@ -97,7 +102,7 @@ def up(options: Options, view: View) -> int:
 class Launcher:
     """One run of the platform on a locked state folder."""
 
-    def __init__(self, state: State, options: Options, view: View) -> None:
+    def __init__(self, state: State, options: Options, view: View, stop: _Stop) -> None:
         state.ensure_secrets()
         leftovers.end(state)
         self._claims = ports.Claims()
@@ -108,6 +113,7 @@ class Launcher:
         self._state = state
         self._options = options
         self._view = view
+        self._asked = stop
         self._platform = Platform(
             state,
             ports=chosen,
@@ -143,6 +149,7 @@ class Launcher:
             with self._view.step(part.name):
                 self._begin(part)
         for service in SERVICES:
+            self._asked.check()
             with self._view.step(f"tables of {service.name}"):
                 migrate(
                     self._platform.postgres.admin_url,
@@ -154,6 +161,7 @@ class Launcher:
             self._await_ready(connection)
 
     def _begin(self, part: Part) -> None:
+        self._asked.check()
         self._started.append(part)
         part.start()
         leftovers.remember(self._state, self._platform.pids())
@@ -212,6 +220,7 @@ class Launcher:
             time.sleep(_TICK_S)
 
     def _tick(self) -> None:
+        self._asked.check()
         before = self._platform.pids()
         self._supervisor.tick(monotonic())
         after = self._platform.pids()
