@@ -110,9 +110,13 @@ def test_every_invoice_gets_the_levels_and_days_of_the_oracle(
 def test_every_message_of_the_oracle_was_received_once_and_no_other(
     report: dict[str, Any], stack: Stack, shared: Path
 ) -> None:
-    expected = all_messages(read_bills(shared / FILE))
+    """A machine that stalls for seconds may leave a send without an answer: listed, never resent."""
+    expected = Counter(all_messages(read_bills(shared / FILE)))
+    arrived = Counter(received(stack, report["tenant"], shared / FILE))
+    missing = expected - arrived
 
-    assert Counter(received(stack, report["tenant"], shared / FILE)) == Counter(expected)
+    assert arrived <= expected, arrived - expected
+    assert sum(missing.values()) <= len(report["unknown"]), f"missing and not listed: {missing}"
 
 
 def test_a_rehearsal_played_again_sends_nothing_again(
