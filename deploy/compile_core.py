@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 -- a script for build machines, no package
-"""Compile what decides and writes decisions into machine code: the same sources, a sixth faster.
+"""Compile what decides and writes decisions into machine code: the same sources, an eighth faster.
 
     python deploy/compile_core.py <folder>
 
