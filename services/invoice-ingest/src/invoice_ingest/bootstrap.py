@@ -19,11 +19,12 @@ from invoice_ingest.adapters.master_key import read_master_key
 from invoice_ingest.adapters.permit_bell import PermitBell
 from invoice_ingest.adapters.sql_books import SqlBooks
 from invoice_ingest.adapters.sql_debtors import SqlDebtors
+from invoice_ingest.adapters.sql_originals import SqlOriginals
 from invoice_ingest.adapters.sql_permits import SqlPermits
 from invoice_ingest.adapters.sql_tenants import SqlTenants
 from invoice_ingest.entrypoints.api import make_app
 from invoice_ingest.entrypoints.consumers import TOPICS, apply_events
-from invoice_ingest.handlers.ports import SOURCE, Bell, Desk
+from invoice_ingest.handlers.ports import SOURCE, Bell, Desk, PermitStore
 from invoice_ingest.schema import SCHEMA
 from invoice_ingest.settings import Settings
 
@@ -34,6 +35,7 @@ async def build(
     bus: Bus,
     feeds: Mapping[str, FeedClient] | None = None,
     clock: Clock | None = None,
+    permits: PermitStore | None = None,
 ) -> Service:
     """Build the service; nothing runs yet.
 
@@ -42,6 +44,7 @@ async def build(
         bus: the broker.
         feeds: the producers' feeds by topic; by default the engine's over HTTP.
         clock: what "today" means where an order names no day; by default the machine's.
+        permits: instead of `SqlPermits`: with a bug on purpose.
 
     Raises:
         MasterKeyError: the master key's file is missing or wrong.
@@ -55,7 +58,11 @@ async def build(
     )
     bell = PermitBell(db)
     desk = make_desk(
-        db, master_key=read_master_key(settings.master_key_file), bell=bell, clock=clock
+        db,
+        master_key=read_master_key(settings.master_key_file),
+        bell=bell,
+        clock=clock,
+        permits=permits,
     )
     client = httpx.AsyncClient()
     engine = FeedClient(settings.engine_url, settings.service_token.get_secret_value(), client)
@@ -92,14 +99,22 @@ async def build(
     )
 
 
-def make_desk(db: Database, *, master_key: bytes, bell: Bell, clock: Clock | None = None) -> Desk:
+def make_desk(
+    db: Database,
+    *,
+    master_key: bytes,
+    bell: Bell,
+    clock: Clock | None = None,
+    permits: PermitStore | None = None,
+) -> Desk:
     """The use cases' desk with the real adapters."""
     return Desk(
         db=db,
         books=SqlBooks(),
         tenants=SqlTenants(),
         debtors=SqlDebtors(master_key=master_key),
-        permits=SqlPermits(),
+        permits=permits or SqlPermits(),
+        originals=SqlOriginals(),
         bell=bell,
         clock=clock or SystemClock(),
     )

@@ -318,6 +318,33 @@ class PermitsAnswer(BaseModel):
     answers: list[PermitView]
 
 
+class KeptOriginal(BaseModel):
+    """A document that is kept for an invoice."""
+
+    id: str
+    status: Status
+    file_name: str
+    sha256: str
+    size_bytes: int
+
+
+class OriginalView(BaseModel):
+    """A document of an invoice, base64."""
+
+    tenant: str
+    invoice_id: str
+    file_name: str
+    media_type: str
+    content: str
+
+
+class OriginalsAnswer(BaseModel):
+    """Documents of those invoices that have one; `left_out` had no room in the answer."""
+
+    documents: list[OriginalView]
+    left_out: list[str]
+
+
 class KeyView(BaseModel):
     """A debtor's key, base64."""
 

@@ -17,6 +17,7 @@ from invoice_ingest.entrypoints.openapi import describe
 from invoice_ingest.entrypoints.routes_credits import credit_routes
 from invoice_ingest.entrypoints.routes_debtors import debtor_routes
 from invoice_ingest.entrypoints.routes_invoices import invoice_routes
+from invoice_ingest.entrypoints.routes_originals import original_routes
 from invoice_ingest.entrypoints.routes_tenants import tenant_routes
 from invoice_ingest.handlers.ports import Desk
 
@@ -50,6 +51,7 @@ def make_app(
         tenant_routes(desk),
         debtor_routes(desk),
         invoice_routes(desk),
+        original_routes(desk),
         credit_routes(desk),
         bulk_routes(desk),
         import_routes(desk),

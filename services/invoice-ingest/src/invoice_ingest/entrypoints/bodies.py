@@ -309,3 +309,17 @@ class DebtorKeysBody(Body):
     """Whose keys are asked for."""
 
     debtors: Annotated[tuple[DebtorRefBody, ...], Field(max_length=10_000)]
+
+
+class InvoiceRefBody(Body):
+    """An invoice of a tenant."""
+
+    tenant: Id
+    invoice_id: Id
+
+
+class OriginalsBody(Body):
+    """Whose documents are asked for, and how many bytes of them at most."""
+
+    invoices: Annotated[tuple[InvoiceRefBody, ...], Field(max_length=1_000)]
+    bytes_max: Annotated[int, Field(ge=0, le=64 * 1024 * 1024)] = 16 * 1024 * 1024

@@ -6,7 +6,7 @@ is the same as two requests. Sending a request again is harmless, whatever becam
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from dunning_common.problems import ProblemError, field_errors
 from invoice_ingest.domain.outcome import Outcome, Refusal
+from invoice_ingest.domain.touched import Touched
 from invoice_ingest.entrypoints import bodies, drafts
 from invoice_ingest.entrypoints.answers import BulkAnswer
 from invoice_ingest.entrypoints.edge import problem_of, problems, tenant_with
@@ -28,8 +29,8 @@ from invoice_ingest.handlers.post_orders import post_credits, post_invoices
 B = TypeVar("B", bound=bodies.Body)
 D = TypeVar("D")
 Result = dict[str, Any]
-Took = tuple[Sequence[Outcome], Collection[str]]
-"""One outcome per draft, and the invoices that others know and that changed."""
+Took = tuple[Sequence[Outcome], Touched]
+"""One outcome per draft, and what the acknowledgement speaks of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ class Kind(Generic[B, D]):
 
 
 async def _take_debtors(desk: Desk, tenant: str, items: Sequence[Any]) -> Took:
-    return await keep_debtors(desk, tenant, items), ()
+    return await keep_debtors(desk, tenant, items), Touched()
 
 
 async def _take_invoices(desk: Desk, tenant: str, items: Sequence[Any]) -> Took:
@@ -116,12 +117,12 @@ def _endpoint(desk: Desk, kind: Kind[Any, Any]) -> Callable[..., Awaitable[Respo
         """
         body = await spool(request)
         results: list[Result] = []
-        touched: set[str] = set()
+        touched = Touched()
         try:
             for chunk in body.chunks():
                 taken, moved = await take_chunk(desk, tenant, kind, chunk)
                 results += taken
-                touched.update(moved)
+                touched |= moved
         finally:
             body.close()
         await acknowledge(desk, tenant, touched)
@@ -136,8 +137,8 @@ def _endpoint(desk: Desk, kind: Kind[Any, Any]) -> Callable[..., Awaitable[Respo
 
 async def take_chunk(
     desk: Desk, tenant: str, kind: Kind[Any, Any], chunk: Sequence[RawItem]
-) -> tuple[list[Result], Collection[str]]:
-    """One transaction: the results of a chunk, and the invoices it changed."""
+) -> tuple[list[Result], Touched]:
+    """One transaction: the results of a chunk, and what their acknowledgement speaks of."""
     read = [_read(kind, raw) for raw in chunk]
     good = [draft for draft in read if not isinstance(draft, ProblemError)]
     outcomes, touched = await kind.take(desk, tenant, good)

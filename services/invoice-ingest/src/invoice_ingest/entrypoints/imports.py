@@ -17,6 +17,7 @@ from invoice_ingest.domain.csv_file import FileError, Row, RowError, read_rows
 from invoice_ingest.domain.mapping import Mapping as FileMapping
 from invoice_ingest.domain.mapping import MappingError, parse_mapping
 from invoice_ingest.domain.outcome import Status
+from invoice_ingest.domain.touched import Touched
 from invoice_ingest.entrypoints import bulk
 from invoice_ingest.entrypoints.answers import BadRow, BulkSummary, ImportAnswer
 from invoice_ingest.entrypoints.edge import problem_of, problems, tenant_with
@@ -67,7 +68,7 @@ class _Tally:
     bad: list[BadRow] = field(default_factory=list)
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)
-    touched: set[str] = field(default_factory=set)
+    touched: Touched = field(default_factory=Touched)
 
     def take(self, row: Row, statuses: Mapping[RecordName, Status]) -> None:
         """Note a good row. In a trial each chunk makes the same debtor anew: it counts once."""

@@ -1,4 +1,4 @@
-"""What the other services ask of the ledger: send permits and debtors' keys. Scope `internal`."""
+"""What other services ask of the ledger: permits, debtors' keys, documents. Scope `internal`."""
 
 from __future__ import annotations
 
@@ -11,18 +11,26 @@ from invoice_ingest.domain.permit import PermitAnswer, PermitRequest
 from invoice_ingest.entrypoints.answers import (
     KeysAnswer,
     KeyView,
+    OriginalsAnswer,
+    OriginalView,
     PermitRefusal,
     PermitsAnswer,
     PermitView,
 )
-from invoice_ingest.entrypoints.bodies import DebtorKeysBody, PermitReturnBody, PermitsBody
+from invoice_ingest.entrypoints.bodies import (
+    DebtorKeysBody,
+    OriginalsBody,
+    PermitReturnBody,
+    PermitsBody,
+)
 from invoice_ingest.entrypoints.edge import StrictRoute, problems
 from invoice_ingest.handlers.grant_permits import grant_permits, return_permits
+from invoice_ingest.handlers.keep_original import read_originals
 from invoice_ingest.handlers.ports import Desk
 
 
 def internal_routes(desk: Desk) -> APIRouter:
-    """`/internal/permits` and `/internal/debtor-keys`."""
+    """`/internal/permits`, `/internal/debtor-keys` and `/internal/documents`."""
     router = APIRouter(
         prefix="/internal",
         tags=["internal"],
@@ -68,6 +76,28 @@ def internal_routes(desk: Desk) -> APIRouter:
                 for (tenant, debtor_id), found in sorted(keys.items())
             ]
         )
+
+    @router.post("/documents", summary="Original documents of invoices")
+    async def documents(body: OriginalsBody) -> OriginalsAnswer:
+        """Documents in the order asked for, until there is no more room."""
+        asked = [(ref.tenant, ref.invoice_id) for ref in body.invoices]
+        found = await read_originals(desk, asked)
+        room, views, left_out = body.bytes_max, [], []
+        for (tenant, invoice_id), document in found.items():
+            if len(document.content) > room:
+                left_out.append(invoice_id)
+                continue
+            room -= len(document.content)
+            views.append(
+                OriginalView(
+                    tenant=tenant,
+                    invoice_id=invoice_id,
+                    file_name=document.file_name,
+                    media_type=document.media_type,
+                    content=base64.b64encode(document.content).decode(),
+                )
+            )
+        return OriginalsAnswer(documents=views, left_out=left_out)
 
     return router
 

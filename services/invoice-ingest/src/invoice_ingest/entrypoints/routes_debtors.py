@@ -79,6 +79,6 @@ def debtor_routes(desk: Desk) -> APIRouter:
         posted = await allocate_cash(desk, tenant, debtor_id, on=body.effective_on)
         status = accepted(posted.outcomes[0])
         await acknowledge(desk, tenant, posted.touched)
-        return Allocated(id=debtor_id, status=status, invoices=sorted(posted.touched))
+        return Allocated(id=debtor_id, status=status, invoices=sorted(posted.touched.invoices))
 
     return router

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,8 +19,10 @@ from invoice_ingest.domain.book import Book, Loaded, Needs, TenantSetup
 from invoice_ingest.domain.charge import Charge
 from invoice_ingest.domain.charging import ChargeRef
 from invoice_ingest.domain.debtor import Debtor, DebtorKey, DebtorRef
+from invoice_ingest.domain.original import Original
 from invoice_ingest.domain.payment_order import PaymentOrder
 from invoice_ingest.domain.permit import InvoiceRef, PermitAnswer, Standing
+from invoice_ingest.domain.touched import Touched
 
 SOURCE = "invoice-ingest"
 """The name under which the ledger publishes."""
@@ -125,10 +127,69 @@ class PermitStore(Protocol):
         """Remove permits and wake whoever waits for them."""
         ...
 
-    async def live_s(
-        self, connection: AsyncConnection, tenant: str, invoice_ids: Collection[str]
-    ) -> float:
-        """Seconds until the last live permit on these invoices expires; 0 when there is none."""
+    async def live(
+        self, connection: AsyncConnection, tenant: str, touched: Touched
+    ) -> Collection[str]:
+        """Ids of the live permits on these invoices, and on any invoice of these accounts."""
+        ...
+
+    async def rest_s(self, connection: AsyncConnection, permit_ids: Collection[str]) -> float:
+        """Seconds until the last of these permits expires; 0 when none is live any more."""
+        ...
+
+
+class Sheet(NamedTuple):
+    """The document that an invoice or an instalment is on, and whose it is."""
+
+    invoice_id: str
+    debtor_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedOriginal:
+    """A kept document of the invoice that was `asked` for."""
+
+    asked: InvoiceRef
+    sheet: Sheet
+    file_name: str
+    media_type: str
+    sealed: bytes
+
+
+class OriginalStore(Protocol):
+    """Keeps the original documents of invoices, sealed."""
+
+    async def sheet(
+        self, connection: AsyncConnection, tenant: str, invoice_id: str
+    ) -> Sheet | None:
+        """The document that an invoice, an instalment or a document's own id stands for."""
+        ...
+
+    async def kept(
+        self, connection: AsyncConnection, tenant: str, sheet: Sheet
+    ) -> tuple[str, str] | None:
+        """Hash and file name of what is kept there, locked."""
+        ...
+
+    async def put(
+        self,
+        connection: AsyncConnection,
+        tenant: str,
+        sheet: Sheet,
+        document: Original,
+        sealed: bytes,
+    ) -> None:
+        """Keep a document, instead of the one before."""
+        ...
+
+    async def drop(self, connection: AsyncConnection, tenant: str, sheet: Sheet) -> None:
+        """Forget a document."""
+        ...
+
+    async def read(
+        self, connection: AsyncConnection, invoices: Collection[InvoiceRef]
+    ) -> list[SealedOriginal]:
+        """Documents of invoices, as far as there are any, in the order asked for."""
         ...
 
 
@@ -149,5 +210,6 @@ class Desk:
     tenants: TenantStore
     debtors: DebtorStore
     permits: PermitStore
+    originals: OriginalStore
     bell: Bell
     clock: Clock
