@@ -88,6 +88,15 @@ class Sandbox:
     def __init__(self, *, html: bool, max_output_chars: int) -> None:
         self._environment = _Environment(html=html, max_output_chars=max_output_chars)
 
+    @staticmethod
+    def scan(source: str, *, name: str, place: str = "") -> None:
+        """The first gate alone: sizes and delimiters, in time linear in the source.
+
+        Raises:
+            TemplateError: refused; names the line and the remedy.
+        """
+        _scan(source, _Reporter(name, place), limit=MAX_SOURCE_CHARS)
+
     def compile(
         self, source: str, *, name: str, place: str = "", data: Shape, long: bool = False
     ) -> Compiled:
@@ -99,7 +108,7 @@ class Sandbox:
             place: the part of it, for messages.
             data: what the variables may be; every name in the source must be in it, also in
                 branches that the samples do not reach.
-            long: a layout of our own, which may be longer than what users write.
+            long: a layout of our own, longer and with loops one deeper than what users write.
 
         Raises:
             TemplateError: refused; names the line and the remedy.
@@ -110,7 +119,7 @@ class Sandbox:
             template = self._environment.from_string(source, name=name)
         except LiquidError as error:
             raise report.liquid(error, source) from error
-        _Walk(template, source, report).check(data)
+        _Walk(template, source, report, loop_depth=MAX_LOOP_DEPTH + long).check(data)
         return Compiled(template, report, source)
 
 
@@ -257,8 +266,11 @@ def _check_tag(inside: str, opened: str, line: int, report: _Reporter) -> None:
 class _Walk:
     """Third gate: walks the parsed template with the variables in scope at each place."""
 
-    def __init__(self, template: BoundTemplate, source: str, report: _Reporter) -> None:
+    def __init__(
+        self, template: BoundTemplate, source: str, report: _Reporter, *, loop_depth: int
+    ) -> None:
         self._nodes = template.nodes
+        self._loop_depth = loop_depth
         self._context = RenderContext(template)
         self._source = source
         self._report = report
@@ -305,8 +317,8 @@ class _Walk:
         self._loops += 1
         if self._loops > MAX_LOOPS:
             raise self._refuse(node, f"more than {MAX_LOOPS} loops; make the template simpler")
-        if depth > MAX_LOOP_DEPTH:
-            raise self._refuse(node, f"loops are nested deeper than {MAX_LOOP_DEPTH}")
+        if depth > self._loop_depth:
+            raise self._refuse(node, f"loops are nested deeper than {self._loop_depth}")
 
     def _loop_scope(self, node: for_tag.ForNode, scope: dict[str, Shape]) -> dict[str, Shape]:
         loop = node.expression
