@@ -137,9 +137,10 @@ class Stack:
             "bank": {"holder": "Example Creditor SAS", "iban": "FR7630006000011234567890189"},
         }  # fmt: skip
         url = f"{self.connection.urls['ingest']}/v1/tenants/{tenant}"
-        httpx.put(url, json=body, headers=self._headers(tenant), timeout=30).raise_for_status()
+        httpx.put(url, json=body, headers=self.headers(tenant), timeout=30).raise_for_status()
 
-    def _headers(self, tenant: str) -> dict[str, str]:
+    def headers(self, tenant: str) -> dict[str, str]:
+        """A token that may do everything for the tenant."""
         return {"authorization": f"Bearer {target_of(self.connection, tenant).token()}"}
 
     def call(
@@ -150,7 +151,7 @@ class Stack:
             method,
             self.connection.urls[service] + path,
             json=body,
-            headers=self._headers(tenant),
+            headers=self.headers(tenant),
             timeout=120,
         )
         assert answer.is_success, answer.text
@@ -158,7 +159,7 @@ class Stack:
 
     def pages(self, service: str, path: str, tenant: str) -> list[dict[str, Any]]:
         """All items of a paged list of a service."""
-        headers = self._headers(tenant)
+        headers = self.headers(tenant)
         found: list[dict[str, Any]] = []
         cursor: str | None = ""
         while cursor is not None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from dunning_common.auth import make_key_pair
 from dunning_common.clock import SystemClock
 from invoice_ingest.adapters.master_key import make_master_key
+from notifier.adapters.evidence_key import make_evidence_key
 from standalone import tokens
 from standalone.catalog import SERVICES
 from standalone.state import Connection
@@ -27,11 +28,11 @@ def make(folder: Path, env_file: Path) -> None:
     folder.chmod(0o700)
     if not keys_file.exists():
         make_key_pair(key_file, keys_file)
-    master_key_file = folder / "master-key"
-    make_master_key(master_key_file)
-    master_key_file.chmod(
-        0o644
-    )  # a container reads it as another user; the folder keeps others out
+    make_master_key(folder / "master-key")
+    make_evidence_key(folder / "evidence-key.pem")
+    for name in ("master-key", "evidence-key.pem"):
+        # A container reads it as another user; the folder keeps others out.
+        (folder / name).chmod(0o644)
     known = _variables(env_file)
     lines = [f"{name}={_value(name, key_file)}\n" for name in VARIABLES if name not in known]
     env_file.touch(mode=0o600)

@@ -24,6 +24,7 @@ class Place:
     database_password: str
     token_keys_file: Path
     master_key_file: Path
+    evidence_key_file: Path
     service_token: str
     provider_secret: str
     spool_folder: Path
@@ -86,7 +87,9 @@ def _notifier(place: Place) -> dict[str, str]:
     return {
         "NOTIFIER_SMTP_HOST": HOST,
         "NOTIFIER_SMTP_PORT": str(place.ports["smtp"]),
+        "NOTIFIER_EVIDENCE_KEY_FILE": str(place.evidence_key_file),
         "NOTIFIER_SPOOL_FOLDER": str(place.spool_folder),
+        "NOTIFIER_BATCH_FOLDER": str(place.spool_folder.with_name("batches")),
         "NOTIFIER_TWILIO_URL": place.url("catcher"),
         "NOTIFIER_TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
         "NOTIFIER_TWILIO_AUTH_TOKEN": place.provider_secret,

@@ -87,6 +87,7 @@ class Platform:
             database_password=state.secret("database-password"),
             token_keys_file=state.token_keys_file,
             master_key_file=state.master_key_file,
+            evidence_key_file=state.evidence_key_file,
             service_token=tokens.for_services(state.signing_key_file, clock),
             provider_secret=state.secret("provider-secret"),
             spool_folder=state.private("spool"),

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from dunning_common.auth import make_key_pair
 from invoice_ingest.adapters.master_key import make_master_key
+from notifier.adapters.evidence_key import make_evidence_key
 from standalone.embedded.postgres import is_reachable_for_server
 
 _OWNER_ONLY = 0o700
@@ -138,8 +139,17 @@ class State:
         """The key that wraps every debtor's key. Lost, all contacts are lost."""
         return self.private("secrets") / "master-key"
 
+    @property
+    def evidence_key_file(self) -> Path:
+        """The private key that archives of evidence are signed with."""
+        return self.private("secrets") / "evidence-key.pem"
+
     def ensure_secrets(self) -> None:
         """Make what does not exist yet; whole or not at all."""
+        if not self.evidence_key_file.exists():
+            with tempfile.TemporaryDirectory(dir=self.private("secrets")) as fresh:
+                make_evidence_key(Path(fresh, "key"))
+                Path(fresh, "key").replace(self.evidence_key_file)
         if not self.master_key_file.exists():
             with tempfile.TemporaryDirectory(dir=self.private("secrets")) as fresh:
                 make_master_key(Path(fresh, "key"))

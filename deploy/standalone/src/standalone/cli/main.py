@@ -17,6 +17,7 @@ from standalone.cli import (
     apply,
     clock,
     doctor,
+    evidence,
     explain,
     import_,
     rates,
@@ -55,6 +56,7 @@ commands.command("rehearse")(rehearse.rehearse)
 commands.add_typer(simulate.commands, name="simulate")
 commands.command("clock")(clock.clock)
 commands.command("explain")(explain.explain)
+commands.command("evidence")(evidence.evidence)
 commands.command("recompute")(recompute.recompute)
 commands.command("work")(work.work)
 commands.command("approve")(work.approve)

@@ -132,6 +132,27 @@ def _decisions(router: APIRouter, rooms: StoreRoom) -> None:
             "record": orjson.loads(row["record"]),
         }
 
+    @router.get("/cases/{invoice_id}/decisions")
+    async def get_decisions_of_case(invoice_id: ExternalId, who: Caller = READ) -> dict[str, Any]:
+        """The records of all decisions that asked for a level of this case, oldest first."""
+        async with rooms.tenant(who.tenant) as stores:
+            if await stores.cases.case(who.tenant, invoice_id) is None:
+                raise not_found("case")
+            levels = await stores.cases.history(who.tenant, invoice_id)
+            wanted = list(dict.fromkeys(level["decision_id"] for level in levels))
+            records = await stores.cases.records(who.tenant, wanted)
+        return {
+            "items": [
+                {
+                    "decision_id": decision_id,
+                    "sha256": _sha256(records[decision_id]),
+                    "record": orjson.loads(records[decision_id]),
+                }
+                for decision_id in wanted
+                if decision_id in records
+            ]
+        }
+
     @router.post("/decisions/recompute")
     async def recompute_decisions(cursor: Cursor = None, who: Caller = READ) -> dict[str, Any]:
         """Decide a page of stored decisions again; go on with `next_cursor` until it is null."""
