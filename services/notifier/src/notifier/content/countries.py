@@ -3,21 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from babel import Locale, UnknownLocaleError
 
+from dunning_common.events.tenants import TenantRegisteredV1
 from notifier.content.clean import clean
 from notifier.content.model import RenderRequest
 from notifier.content.prose import Block
-from notifier.content.variables import Data, address_of
+from notifier.content.standing import Identity, LeastDays, missing_identity
+from notifier.content.variables import Data, address_of, sender_of
 
 OTHER = "other"
 MAX_ADDRESS_LINES = 6
 """Lines that fit into the smallest of the windows."""
 
 MAX_NAME_CHARS = 76
-"""Signs of the name: twice the 38 of the French norm, printed on two smaller lines."""
+"""Signs of the name and of each line: twice the 38 of the French norm, printed on two lines."""
+
+
+class UndeliverableError(ValueError):
+    """A letter to this address would not arrive; says what is missing."""
+
+
+_MAX_CREDITORS = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Creditor:
+    """A tenant as the texts' `sender`, and the line that has to stand on its letters and e-mails.
+
+    `imprint` has register data and seat, as the creditor's country wants them; `missing` says what
+    it lacks of them, or is empty.
+    """
+
+    tenant: TenantRegisteredV1
+    sender: Data
+    imprint: str
+    missing: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +51,11 @@ class Countries:
     windows: Mapping[str, str]
     other_window: str
     addresses: Mapping[str, tuple[str, ...]]
+    without_postcode: frozenset[str]
     imprints: Mapping[str, Block]
+    identities: Mapping[str, Identity]
+    least_days: Mapping[str, LeastDays]
+    creditors: dict[str, Creditor] = field(default_factory=dict)
 
     def law(self, request: RenderRequest) -> str:
         """Country whose law the notice is under.
@@ -37,40 +64,66 @@ class Countries:
         and where that is unknown the creditor's.
         """
         address = request.contacts.address
-        debtor = address.country.upper() if address else ""
-        return self.policies.get(request.notice.policy_id) or debtor or request.tenant.country
+        debtor = request.notice.debtor_country or (address.country if address else "")
+        own = debtor.upper() or request.tenant.country.upper()
+        return self.policies.get(request.notice.policy_id) or own
 
     def window(self, country: str) -> str:
         """The layout whose address stands in the envelope window of the creditor's country."""
         return self.windows.get(country.upper(), self.other_window)
 
-    def imprint(self, country: str, data: Data) -> str:
-        """Register data and seat, as the creditor's country wants it on letters and e-mails."""
-        block = self.imprints.get(country.upper(), self.imprints[OTHER])
-        sender = data["sender"]
-        if not isinstance(sender, dict):
-            raise TypeError("sender is a dict")
-        address = ", ".join(self._lines(sender["address"]))
-        return block.line({**data, "address": address})
+    def creditor(self, tenant: TenantRegisteredV1) -> Creditor:
+        """The creditor and its imprint; worked out once for each version of the tenant."""
+        known = self.creditors.get(tenant.tenant_id)
+        if known is None or (known.tenant is not tenant and known.tenant != tenant):
+            if len(self.creditors) >= _MAX_CREDITORS:
+                self.creditors.clear()
+            known = self.creditors[tenant.tenant_id] = self._creditor(tenant)
+        return known
+
+    def _creditor(self, tenant: TenantRegisteredV1) -> Creditor:
+        block = self.imprints.get(tenant.country.upper(), self.imprints[OTHER])
+        sender = sender_of(tenant, postal=", ".join(self._lines(address_of(tenant.legal.address))))
+        imprint = block.line({"sender": sender, "address": sender["postal"]})
+        return Creditor(
+            tenant=tenant, sender=sender, imprint=imprint, missing=self._missing(tenant)
+        )
+
+    def _missing(self, tenant: TenantRegisteredV1) -> str:
+        names = missing_identity(tenant, self.identities)
+        if not names:
+            return ""
+        source = self.identities[tenant.country.upper()].source
+        fields = " and ".join(f"legal.{name}" for name in names)
+        return f"{fields} must stand on it ({source}); register the tenant with it"
 
     def sender_lines(self, request: RenderRequest) -> list[str]:
         """The creditor's address below its name."""
         return self._lines(address_of(request.tenant.legal.address))
 
     def debtor_lines(self, request: RenderRequest, name: str) -> list[str]:
-        """Name and address for the window; mail that crosses a border names the country."""
+        """Name and address for the window; mail that crosses a border names the country.
+
+        Of more lines than a window shows, the first ones of the address share a line.
+
+        Raises:
+            UndeliverableError: a part of the address is missing without which no post delivers.
+        """
         address = request.contacts.address
         if address is None:
-            return [clean(name, limit=MAX_NAME_CHARS)]
+            raise UndeliverableError("there is none")
+        country = address.country.strip().upper()
+        if not address.city.strip():
+            raise UndeliverableError("the city is missing")
+        if not address.postcode.strip() and country not in self.without_postcode:
+            raise UndeliverableError("the postcode is missing")
         lines = self._lines(address_of(address))
-        country = address.country.upper()
         if country != request.tenant.legal.address.country.upper():
             lines.append(_country_name(country, request.tenant.language))
-        room = MAX_ADDRESS_LINES - 1
-        if len(lines) > room:
-            spare = len(lines) - room
+        spare = len(lines) - (MAX_ADDRESS_LINES - 1)
+        if spare > 0:
             lines = [", ".join(lines[: spare + 1]), *lines[spare + 1 :]]
-        return [clean(name, limit=MAX_NAME_CHARS), *lines]
+        return [clean(line, limit=MAX_NAME_CHARS) for line in (name, *lines)]
 
     def _lines(self, address: object) -> list[str]:
         if not isinstance(address, dict):

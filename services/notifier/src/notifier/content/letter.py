@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import Literal
@@ -35,7 +37,8 @@ class LetterPress:
 
     def __init__(self, folder: Path, *, fonts: tuple[Path, ...] = ()) -> None:
         self._folder = folder
-        self._fonts = typst.Fonts(include_system_fonts=False, font_paths=list(fonts))
+        paths = [*_arimo(), *fonts]
+        self._fonts = typst.Fonts(include_system_fonts=False, font_paths=paths)
         self._idle: dict[str, LifoQueue[typst.Compiler]] = {
             path.stem: LifoQueue() for path in (folder / "windows").glob("*.typ")
         }
@@ -45,6 +48,18 @@ class LetterPress:
     def windows(self) -> tuple[str, ...]:
         """Names of the window layouts."""
         return tuple(sorted(self._idle))
+
+    def known(self, windows: Mapping[str, str]) -> dict[str, str]:
+        """The layouts of tenants, as they are.
+
+        Raises:
+            TemplateError: one of them does not exist.
+        """
+        for tenant, window in windows.items():
+            if window not in self._idle:
+                known = ", ".join(self.windows)
+                raise TemplateError(window, f"tenant {tenant}", f"no such window; use {known}")
+        return dict(windows)
 
     def print(self, window: str, data: Data, *, timestamp: int, name: str) -> bytes:
         """The PDF of one letter; the same data and time give the same bytes.
@@ -101,6 +116,11 @@ class LetterPress:
         if not isinstance(pdf, bytes):
             raise TypeError("one PDF was asked for")
         return pdf
+
+
+def _arimo() -> list[Path]:
+    """The font of QR-bills: what Liberation Sans is drawn from, and as wide as Arial."""
+    return [Path(str(files("fontpkg_arimo"))) / "files"]
 
 
 def _undisplayable(error: typst.TypstError) -> frozenset[str]:

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from dunning_common.money import to_decimal
 from notifier.content.clean import breakable, clean
-from notifier.content.countries import Countries
-from notifier.content.payment import payment_code, svg_of
+from notifier.content.countries import Countries, UndeliverableError
+from notifier.content.letter_payment import payment_data
+from notifier.content.model import TemplateError
 from notifier.content.prepared import Prepared
 from notifier.content.prose import Paragraph
-from notifier.content.tables import amounts
 from notifier.content.variables import Data, letter_date
 
 
 def letter_data(prepared: Prepared, countries: Countries) -> Data:
-    """What `letter.typ` prints, every amount and date as finished text."""
+    """What `letter.typ` prints, every amount and date as finished text.
+
+    Raises:
+        TemplateError: no post could deliver to the debtor's address.
+    """
     request, script = prepared.request, prepared.script
     words, formats = script.wording.words, prepared.formats
     sender = prepared.part("sender")
     lines = countries.sender_lines(request)
     name = str(prepared.part("debtor")["name"])
+    try:
+        debtor = countries.debtor_lines(request, name)
+    except UndeliverableError as error:
+        raise TemplateError(
+            script.name,
+            "the debtor's address",
+            f"{error}; correct the debtor's contacts, the next attempt uses them",
+        ) from error
     today = formats.day(letter_date(request))
     subject = prepared.line("subject")
     city = clean(request.tenant.legal.address.city)
     registered = request.channel == "registered_letter"
     contact = [str(sender[key]) for key in ("phone", "email") if sender[key]]
+    payment, slips, remarks = payment_data(prepared)
     return {
         "language": script.wording.code,
         "region": formats.locale.territory or "",
@@ -39,7 +51,7 @@ def letter_data(prepared: Prepared, countries: Countries) -> Data:
             "contact": contact,
             "return_line": " · ".join([str(sender["legal_name"]), *lines]),
         },
-        "debtor": [breakable(line, 26) for line in countries.debtor_lines(request, name)],
+        "debtor": [breakable(line, 26) for line in debtor],
         "kind": words["kind_registered"] if registered else "",
         "place_date": words["place_date"].replace("{place}", city).replace("{date}", today),
         "info": _info(prepared, today),
@@ -48,11 +60,20 @@ def letter_data(prepared: Prepared, countries: Countries) -> Data:
         "opening": [_letter_part(part) for part in prepared.paragraphs("opening")],
         "tables": prepared.tables(None, longest_number=18),
         "notes": [_letter_part(part) for part in prepared.notes()],
-        "payment": _payment(prepared),
+        "payment": payment,
+        "slips": slips,
+        "remarks": list(remarks),
         "closing": [_letter_part(part) for part in prepared.paragraphs("closing")],
         "sign_off": prepared.line("sign_off"),
         "imprint": prepared.imprint,
+        "annexes": prepared.annexes(),
     }
+
+
+def remarks_of(data: Data) -> tuple[str, ...]:
+    """What `letter_data` had to leave out, and why."""
+    remarks = data["remarks"]
+    return tuple(map(str, remarks)) if isinstance(remarks, list) else ()
 
 
 def _info(prepared: Prepared, today: str) -> list[Data]:
@@ -68,30 +89,6 @@ def _info(prepared: Prepared, today: str) -> list[Data]:
         {"key": key, "label": words[word], "value": breakable(str(value), 36)}
         for key, word, value in values
     ]
-
-
-def _payment(prepared: Prepared) -> Data:
-    demanded, words = prepared.summary.demanded, prepared.script.wording.words
-    reference = str(prepared.part("payment")["reference"])
-    code = payment_code(prepared.request.tenant.bank, demanded, reference)
-    return {
-        "title": words["payment"],
-        "amount": amounts(demanded, prepared.formats),
-        "lines": [
-            {**line, "value": breakable(str(line["value"]), 36)} for line in prepared.accounts()
-        ],
-        "code": svg_of(code) if code else "",
-        "code_label": f"{words['pay_code']}{_code_amount(prepared)}",
-    }
-
-
-def _code_amount(prepared: Prepared) -> str:
-    """What the code pays, where that is not everything: it can only pay euros."""
-    totals = prepared.summary.demanded.totals
-    if len(totals) == 1:
-        return ""
-    euros = next((total.due_minor for total in totals if total.currency == "EUR"), 0)
-    return f" ({prepared.formats.money(to_decimal(euros, 'EUR'), 'EUR')})"
 
 
 def _letter_part(part: Paragraph) -> Data:
