@@ -32,11 +32,11 @@ def email_recipient(contacts: Contacts, *, tenant: str) -> Recipient | None:
     return None
 
 
-def phone_recipient(contacts: Contacts, *, tenant: str, country: str) -> Recipient | None:
-    """The best number as E.164, or None: known ranges before unknown ones, mobile before others.
+def phone_recipients(contacts: Contacts, *, tenant: str, country: str) -> list[Recipient]:
+    """All numbers as E.164, the best first: known ranges before unknown ones, mobile before others.
 
-    A number of an unknown range is still tried: tables of ranges lag behind the regulators, and the
-    provider has the last word.
+    A number of an unknown range is still listed: tables of ranges lag behind the regulators, and
+    the provider has the last word.
 
     Args:
         contacts: the debtor's.
@@ -51,10 +51,16 @@ def phone_recipient(contacts: Contacts, *, tenant: str, country: str) -> Recipie
             phonenumbers.number_type(number) not in _MOBILE,
         )
     )
-    if not numbers:
-        return None
-    written = phonenumbers.format_number(numbers[0], PhoneNumberFormat.E164)
-    return Recipient(name=contacts.name, address=written, hash=short_hash(tenant, "phone", written))
+    written = [phonenumbers.format_number(number, PhoneNumberFormat.E164) for number in numbers]
+    return [
+        Recipient(name=contacts.name, address=number, hash=short_hash(tenant, "phone", number))
+        for number in written
+    ]
+
+
+def phone_recipient(contacts: Contacts, *, tenant: str, country: str) -> Recipient | None:
+    """The best of `phone_recipients`, or None."""
+    return next(iter(phone_recipients(contacts, tenant=tenant, country=country)), None)
 
 
 def postal_recipient(contacts: Contacts, *, tenant: str) -> Recipient | None:

@@ -6,8 +6,8 @@ retries after a byte may have reached the provider, and reports honestly what it
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol, runtime_checkable
 from uuid import UUID
@@ -15,13 +15,15 @@ from uuid import UUID
 from dunning_common.clock import monotonic
 from dunning_common.events.contacts import Contacts, PostalAddress
 from notifier.content.model import Rendered
+from notifier.domain.feedback import Report
 from notifier.domain.message import Message
-from notifier.domain.outcome import Late, Outcome, Refused, Sent, Unknown
+from notifier.domain.outcome import Deferred, Late, Outcome, Refused, Sent, Unknown
 
 __all__ = [
     "Channel",
     "Deadline",
     "DeadlinePassedError",
+    "Deferred",
     "Draft",
     "Frozen",
     "Late",
@@ -32,7 +34,10 @@ __all__ = [
     "Refused",
     "Sender",
     "Sent",
+    "Traceable",
+    "Traced",
     "Unknown",
+    "Unreachable",
 ]
 
 
@@ -68,11 +73,16 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """The creditor as the recipient sees it; `phone` is a number, a sender name or a service id."""
+    """The creditor as the recipient sees it; `phone` is a number, a sender name or a service id.
+
+    Limits by the day do not hold for a `sandbox`, whose clock can be moved, and nothing of it is
+    printed.
+    """
 
     name: str
     email: str = ""
     phone: str = ""
+    sandbox: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +96,13 @@ class Recipient:
     hash: str
     address: str = ""
     postal: PostalAddress | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreachable:
+    """Why a debtor who has an address of this kind cannot be reached there (`reason`)."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +146,10 @@ class Channel(Protocol):
         """Who carries it: `smtp`, `sendgrid`, `twilio`, `spool`."""
         ...
 
-    def addressee(self, contacts: Contacts, *, tenant: str, country: str) -> Recipient | None:
-        """Where it goes, or None when the debtor cannot be reached this way."""
+    def addressee(
+        self, contacts: Contacts, *, tenant: str, country: str
+    ) -> Recipient | Unreachable | None:
+        """Where it goes; None without an address, `Unreachable` with one that will not do."""
         ...
 
     def freeze(self, draft: Draft) -> Frozen:
@@ -156,4 +175,28 @@ class Provable(Protocol):
 
     async def find(self, *, tenant: str, message_id: UUID, on: date, sha256: str) -> Sent | None:
         """The message as sent, or None when it definitely was not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traced:
+    """What a provider answers when it is asked about a message.
+
+    `status` is the provider's own word, `facts` what is kept of its answer: no personal data.
+    """
+
+    status: str
+    report: Report
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Traceable(Protocol):
+    """A channel that can ask its provider about a message afterwards."""
+
+    async def trace(self, *, tenant: str, message_id: UUID) -> Traced | None:
+        """What the provider knows; None when it does not answer or does not know the message.
+
+        That it does not know it proves nothing: it may still arrive there.
+        """
         ...

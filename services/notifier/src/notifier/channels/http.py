@@ -7,6 +7,7 @@ about to leave, through httpcore's trace hook.
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import httpx
@@ -86,7 +87,13 @@ def refusal(response: httpx.Response, words: str) -> Refused:
     return Refused(
         reason=redact(f"http_{response.status_code} {words}"),
         retry=response.status_code in passing,
+        retry_after_s=retry_after_s(response.headers.get("retry-after", "")),
     )
+
+
+def retry_after_s(header: str) -> float:
+    """Seconds that a `Retry-After` asks for; 0 when it is absent or a date, which is not read."""
+    return float(header) if re.fullmatch(r"[0-9]{1,6}", header.strip()) else 0.0
 
 
 def _words(slug: str, error: Exception) -> str:

@@ -92,7 +92,7 @@ class LetterSpoolChannel:
             _write_durably(slip, self._slip(parcel))
             deadline.check()
             slip.replace(path.with_suffix(".json"))
-            os.link(letter, path)
+            _link(letter, path)
         except FileExistsError:
             return self._already_there(path, parcel)
         finally:
@@ -111,7 +111,7 @@ class LetterSpoolChannel:
         return Sent(provider_ref=reference, cost_minor=self._cost_minor)
 
     def _path(self, tenant: str, on: date, message_id: UUID) -> Path:
-        return self._folder / _safe(tenant) / on.isoformat() / f"{message_id}.pdf"
+        return self._folder / folder_name(tenant) / on.isoformat() / f"{message_id}.pdf"
 
     def _slip(self, parcel: Parcel) -> bytes:
         message, postal = parcel.message, parcel.recipient.postal
@@ -132,7 +132,18 @@ class LetterSpoolChannel:
         return orjson.dumps(slip, option=orjson.OPT_INDENT_2)
 
 
-def _safe(tenant: str) -> str:
+def _link(letter: Path, path: Path) -> None:
+    """Give the letter its final name, or take its slip back."""
+    try:
+        os.link(letter, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        path.with_suffix(".json").unlink(missing_ok=True)
+        raise
+
+
+def folder_name(tenant: str) -> str:
     """A folder name; two different tenants never share one."""
     if tenant not in (".", "..") and not _UNSAFE.search(tenant):
         return tenant

@@ -6,18 +6,28 @@ its templates together; tests compare every part with what that package reads. P
 
 from __future__ import annotations
 
+import base64
 import binascii
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime
+from urllib.parse import quote
 from uuid import UUID
 
 from notifier.channels.base import Draft
+from notifier.content.model import Attachment
 
 _ATEXT = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 _ADDRESS = re.compile(r"[!-~]+@[!-~]+")
+_MEDIA_TYPE = re.compile(r"[a-z0-9]+/[a-z0-9.+-]+")
+_UNQUOTABLE = re.compile(r"[^ !#-\[\]-~]")
 _LONGEST_LINE = 76
+_LONGEST_NAME = 70
+
+ATTACHED_BYTES_MAX = 15 * 1024 * 1024
+"""No mail leaves with more: encoded it is 20 MB, and most servers refuse what is larger."""
 
 
 def message_id_header(message_id: UUID, sender_email: str) -> str:
@@ -29,7 +39,7 @@ def compose(draft: Draft) -> bytes:
     """The whole e-mail with CRLF line ends, in ASCII.
 
     Raises:
-        ValueError: an address that cannot stand in a header.
+        ValueError: an address that cannot stand in a header, or attachments that are too large.
     """
     message, rendered = draft.message, draft.rendered
     headers = [
@@ -43,16 +53,27 @@ def compose(draft: Draft) -> bytes:
         *_labels(draft),
         ("MIME-Version", "1.0"),
     ]
-    plain = _part("plain", rendered.text or "")
-    if rendered.html is None:
-        return _head(headers) + plain
+    check_size(rendered.attachments)
     boundary = f"=_{message.message_id.hex}"
-    headers.append(("Content-Type", f'multipart/alternative; boundary="{boundary}"'))
-    mark = boundary.encode()
-    parts = b"".join(
-        b"--%b\r\n%b\r\n" % (mark, part) for part in (plain, _part("html", rendered.html))
-    )
-    return b"%b\r\n%b--%b--\r\n" % (_head(headers), parts, mark)
+    body = _part("plain", rendered.text or "")
+    if rendered.html is not None:
+        body = _multipart("alternative", boundary, [body, _part("html", rendered.html)])
+    if rendered.attachments:
+        files = [_file(attachment) for attachment in rendered.attachments]
+        body = _multipart("mixed", f"{boundary}.", [body, *files])
+    return _head(headers) + body
+
+
+def check_size(attachments: Iterable[Attachment]) -> None:
+    """Refuse what no mailbox takes.
+
+    Raises:
+        ValueError: the attachments are too large.
+    """
+    if sum(len(attachment.content) for attachment in attachments) > ATTACHED_BYTES_MAX:
+        raise ValueError(
+            f"its attachments are larger than {ATTACHED_BYTES_MAX} bytes: send fewer or smaller"
+        )
 
 
 def labels(draft: Draft) -> dict[str, str]:
@@ -80,6 +101,33 @@ def _part(subtype: str, text: str) -> bytes:
         ("Content-Transfer-Encoding", "quoted-printable"),
     ]
     return _head(headers) + b"\r\n" + encoded
+
+
+def _multipart(subtype: str, boundary: str, parts: list[bytes]) -> bytes:
+    """Parts with a header of their own; each boundary begins no other."""
+    mark = boundary.encode()
+    head = _head([("Content-Type", f'multipart/{subtype}; boundary="{boundary}"')])
+    return b"%b\r\n%b--%b--\r\n" % (
+        head,
+        b"".join(b"--%b\r\n%b\r\n" % (mark, part) for part in parts),
+        mark,
+    )
+
+
+def _file(attachment: Attachment) -> bytes:
+    """A file as a part; a name that is not plain ASCII as RFC 2231 wants it."""
+    name = one_line(attachment.file_name)[-_LONGEST_NAME:]
+    plain_name = _UNQUOTABLE.sub("_", name)
+    known = _MEDIA_TYPE.fullmatch(attachment.media_type)
+    media_type = attachment.media_type if known else "application/octet-stream"
+    said = f'="{name}"' if plain_name == name else f"*=utf-8''{quote(name, safe='')}"
+    headers = [
+        ("Content-Type", f'{media_type}; name="{plain_name}"'),
+        ("Content-Transfer-Encoding", "base64"),
+        ("Content-Disposition", f"attachment; filename{said}"),
+    ]
+    content = base64.encodebytes(attachment.content).replace(b"\n", b"\r\n")
+    return _head(headers) + b"\r\n" + content
 
 
 def _head(headers: list[tuple[str, str]]) -> bytes:

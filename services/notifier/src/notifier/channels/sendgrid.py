@@ -6,6 +6,10 @@ carries our message id in `custom_args`, tells.
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Sequence
+from typing import Any
+
 import httpx
 import orjson
 from pydantic import SecretStr
@@ -15,6 +19,7 @@ from notifier.channels import mime
 from notifier.channels.addresses import email_recipient
 from notifier.channels.base import Deadline, Draft, Frozen, Outcome, Parcel, Recipient, Sent
 from notifier.channels.http import post_once, refusal
+from notifier.content.model import Attachment
 from notifier.domain.redaction import plain
 
 
@@ -38,13 +43,17 @@ class SendGridChannel:
         return email_recipient(contacts, tenant=tenant)
 
     def freeze(self, draft: Draft) -> Frozen:
-        """The JSON that SendGrid turns into an e-mail."""
+        """The JSON that SendGrid turns into an e-mail.
+
+        Raises:
+            ValueError: attachments that are too large.
+        """
         message, rendered = draft.message, draft.rendered
         content = [{"type": "text/plain", "value": rendered.text or " "}]
         if rendered.html is not None:
             content.append({"type": "text/html", "value": rendered.html})
         off = {"enable": False}
-        body = {
+        body: dict[str, Any] = {
             "personalizations": [
                 {
                     "to": [_mailbox(draft.recipient.name, draft.recipient.address)],
@@ -68,6 +77,8 @@ class SendGridChannel:
             },
             "tracking_settings": {"click_tracking": off, "open_tracking": off},
         }
+        if rendered.attachments:
+            body["attachments"] = _files(rendered.attachments)
         return Frozen(media_type="application/json", body=orjson.dumps(body))
 
     async def send(self, parcel: Parcel, deadline: Deadline) -> Outcome:
@@ -85,6 +96,19 @@ class SendGridChannel:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+
+def _files(attachments: Sequence[Attachment]) -> list[dict[str, str]]:
+    mime.check_size(attachments)
+    return [
+        {
+            "content": base64.b64encode(attachment.content).decode(),
+            "type": attachment.media_type,
+            "filename": mime.one_line(attachment.file_name),
+            "disposition": "attachment",
+        }
+        for attachment in attachments
+    ]
 
 
 def _mailbox(name: str, email: str) -> dict[str, str]:

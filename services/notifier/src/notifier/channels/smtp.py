@@ -33,6 +33,7 @@ from notifier.channels.base import (
     Sent,
     Unknown,
 )
+from notifier.channels.dkim_signing import DkimSigner
 from notifier.domain.redaction import redact
 
 SmtpTls = Literal["none", "starttls", "implicit"]
@@ -67,8 +68,11 @@ class _Progress:
 class SmtpChannel:
     """E-mail through one relay, over connections that are kept and reused."""
 
-    def __init__(self, server: SmtpServer, *, cost_minor: int = 0) -> None:
+    def __init__(
+        self, server: SmtpServer, *, cost_minor: int = 0, signer: DkimSigner | None = None
+    ) -> None:
         self.provider = "smtp"
+        self._signer = signer
         self._server = server
         self._cost_minor = cost_minor
         self._idle: list[_Kept] = []
@@ -79,8 +83,15 @@ class SmtpChannel:
         return email_recipient(contacts, tenant=tenant)
 
     def freeze(self, draft: Draft) -> Frozen:
-        """The whole e-mail."""
-        return Frozen(media_type="message/rfc822", body=mime.compose(draft))
+        """The whole e-mail, signed where there is a key for the sender's domain.
+
+        Raises:
+            ValueError: an address or a key that cannot be used, attachments that are too large.
+        """
+        mail = mime.compose(draft)
+        if self._signer is not None:
+            mail = self._signer.sign(mail, sender=draft.sender.email)
+        return Frozen(media_type="message/rfc822", body=mail)
 
     async def send(self, parcel: Parcel, deadline: Deadline) -> Outcome:
         """Hand the e-mail to the relay."""
@@ -242,7 +253,7 @@ def _refused(error: Exception) -> Refused:
             return Refused(reason=words, retry=_may_pass(error.code))
         case aiosmtplib.SMTPRecipientsRefused():
             return Refused(reason="recipient_refused", retry=False)
-        case ValueError():
+        case ValueError() if not isinstance(error, OSError):  # a bad certificate is both
             return Refused(reason=_words("unusable_address", error), retry=False)
         case _:
             return Refused(reason=_words("not_connected", error), retry=True)

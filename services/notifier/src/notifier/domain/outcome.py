@@ -23,10 +23,27 @@ class Sent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """Definitely not sent. `retry` when the reason may pass (no connection, try later)."""
+    """Definitely not sent. `retry` when the reason may pass (no connection, try later).
+
+    `retry_after_s` is how many seconds the provider wants to be left alone at least.
+    """
 
     reason: str
     retry: bool
+    retry_after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deferred:
+    """Definitely not sent, and nothing is wrong: a limit or a person has to let it go first.
+
+    It is looked at again after `delay_s`. When the message is older than `give_up_after_s` it
+    fails, so that the engine can decide again.
+    """
+
+    reason: str
+    delay_s: float
+    give_up_after_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +58,10 @@ class Late:
     """Definitely not sent: the deadline had passed before the first byte."""
 
 
-Outcome = Sent | Refused | Unknown | Late
+Outcome = Sent | Refused | Deferred | Unknown | Late
+
+LONGEST_RETRY_AFTER_S = 3600.0
+"""A provider that asks for a longer pause is asked again after this one."""
 
 _LATE_DELAY_S = 0.2
 
@@ -83,8 +103,12 @@ def settle(
                 state=State.SENT, provider_ref=outcome.provider_ref, cost_minor=outcome.cost_minor
             )
         case Refused(retry=True) if age_s < retry.give_up_after_s:
-            return plan_again(outcome.reason, delay_s=retry.delay_s(attempts, message_id))
-        case Refused():
+            wished_s = min(outcome.retry_after_s, LONGEST_RETRY_AFTER_S)
+            delay_s = max(wished_s, retry.delay_s(attempts, message_id))
+            return plan_again(outcome.reason, delay_s=delay_s)
+        case Deferred() if age_s < outcome.give_up_after_s:
+            return plan_again(outcome.reason, delay_s=outcome.delay_s)
+        case Refused() | Deferred():
             return fail(outcome.reason)
         case Unknown():
             return Settlement(state=State.UNKNOWN, reason=outcome.reason)

@@ -4,20 +4,27 @@ They speak the real protocols on loopback, keep a log on disk of what they accep
 on request. For tests, rehearsals and the mail catcher; never for production.
 """
 
+from notifier.testing.accounts import FakeAccounts
 from notifier.testing.behaviour import Accepted, AcceptLog, Mode
 from notifier.testing.ledger import FakeLedger
+from notifier.testing.pingen import FakePingen
 from notifier.testing.providers import FakeSendGrid, FakeTwilio, sid_of
 from notifier.testing.renderer import PlainRenderer
+from notifier.testing.sftp import FakeSftp, SftpTrouble
 from notifier.testing.smtp import FakeSmtp
 
 __all__ = [
     "AcceptLog",
     "Accepted",
+    "FakeAccounts",
     "FakeLedger",
+    "FakePingen",
     "FakeSendGrid",
+    "FakeSftp",
     "FakeSmtp",
     "FakeTwilio",
     "Mode",
     "PlainRenderer",
+    "SftpTrouble",
     "sid_of",
 ]

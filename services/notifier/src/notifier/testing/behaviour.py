@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -15,13 +15,16 @@ from typing import Self
 
 import orjson
 
+from dunning_common.clock import monotonic
+
 
 class Mode(StrEnum):
     """How a provider behaves.
 
     `ok` accepts and says so; `slow` accepts and says so late; `lost` accepts and hangs up without a
     word; `broken` accepts and answers with an error of a gateway; `busy` does not accept, for now;
-    `refuse` never accepts; `cut` hangs up before it has everything.
+    `refuse` never accepts; `cut` hangs up before it has everything; `late` thinks first and accepts
+    then, whether or not anybody still waits for the answer.
     """
 
     OK = "ok"
@@ -31,15 +34,17 @@ class Mode(StrEnum):
     BUSY = "busy"
     REFUSE = "refuse"
     CUT = "cut"
+    LATE = "late"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """One message that a provider took."""
+    """One message that a provider took; `at` is when, in seconds of the monotonic clock."""
 
     message_id: str
     to: str
     sha256: str
+    at: float = field(default_factory=monotonic)
 
 
 class AcceptLog:
@@ -52,9 +57,8 @@ class AcceptLog:
     def add(self, accepted: Accepted) -> None:
         """Take note, durably."""
         self.accepted.append(accepted)
-        if self._file is not None:
-            line = {"id": accepted.message_id, "to": accepted.to, "sha256": accepted.sha256}
-            self._file.write(orjson.dumps(line) + b"\n")
+        if self._file is not None and not self._file.closed:
+            self._file.write(orjson.dumps(asdict(accepted)) + b"\n")
             self._file.flush()
             os.fsync(self._file.fileno())
 
@@ -77,6 +81,7 @@ class Behaviour:
         self.mode = Mode.OK
         self.script: deque[Mode] = deque()
         self.delay_s = 0.3
+        self.late_s = 1.0
         self.on_accept: Callable[[], None] = lambda: None
         self._server: asyncio.Server | None = None
 

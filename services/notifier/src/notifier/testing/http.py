@@ -62,7 +62,7 @@ class HttpProvider(Behaviour):
                     return
                 writer.write(answer)
                 await writer.drain()
-        except ConnectionError:
+        except (ConnectionError, asyncio.IncompleteReadError):
             return
         finally:
             writer.close()
@@ -75,6 +75,9 @@ class HttpProvider(Behaviour):
                 return _response(429, {}, self.complain(429))
             case Mode.REFUSE:
                 return _response(400, {}, self.complain(400))
+            case Mode.LATE:
+                await asyncio.sleep(self.late_s)
+                answer = self.take(request)
             case _:
                 answer = self.take(request)
         if mode is Mode.LOST:

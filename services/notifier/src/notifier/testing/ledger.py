@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from dunning_common.clock import monotonic
+from notifier.content.model import Attachment
 from notifier.ports.ledger import (
     DebtorKey,
     Denied,
     Granted,
+    InvoiceRef,
     LedgerUnavailableError,
     PermitRequest,
 )
@@ -25,6 +27,7 @@ class FakeLedger:
     """
 
     debtor_keys: dict[DebtorKey, bytes] = field(default_factory=dict)
+    originals: dict[InvoiceRef, Attachment] = field(default_factory=dict)
     closed: dict[str, str] = field(default_factory=dict)
     down: bool = False
     permit_s: float | None = None
@@ -40,6 +43,11 @@ class FakeLedger:
         self.key_calls += 1
         self._answer()
         return {d: self.debtor_keys[d] for d in debtors if d in self.debtor_keys}
+
+    async def documents(self, invoices: Collection[InvoiceRef]) -> Mapping[InvoiceRef, Attachment]:
+        """Those that `originals` holds."""
+        self._answer()
+        return {ref: self.originals[ref] for ref in invoices if ref in self.originals}
 
     async def permits(
         self, requests: Sequence[PermitRequest], *, lease_s: float

@@ -70,15 +70,21 @@ class _SmtpHandler:
             return "554 5.6.0 not taken"
         raw: bytes = envelope.original_content
         message_id = str(message_from_bytes(raw)["Message-ID"]).strip("<>").partition("@")[0]
-        self.server.accept(message_id, envelope.rcpt_tos[0], raw)
-        if self.server.keep_mails:
-            self.server.mails.append(raw)
+        # A server that has the final dot may take the mail though its client hung up since.
+        await asyncio.shield(asyncio.ensure_future(self._take(message_id, envelope, raw)))
         if self.mode is Mode.LOST:
             _hang_up(smtp.transport)
             return "250 nobody hears this"
         if self.mode is Mode.SLOW:
             await asyncio.sleep(self.server.delay_s)
         return f"250 2.0.0 queued as {message_id[:8]}"
+
+    async def _take(self, message_id: str, envelope: Any, raw: bytes) -> None:
+        if self.mode is Mode.LATE:
+            await asyncio.sleep(self.server.late_s)
+        self.server.accept(message_id, envelope.rcpt_tos[0], raw)
+        if self.server.keep_mails:
+            self.server.mails.append(raw)
 
 
 def _hang_up(transport: Any) -> None:
