@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
-from dunning_common.events.notifications import NoticeBouncedV1, NoticeSentV1
+from dunning_common.events.notifications import NoticeBouncedV2, NoticeSentV2
 from notifier.adapters.provider_events import sendgrid_events, twilio_event
 from notifier.adapters.sql_feedback import SqlFeedback
 from notifier.ports.messages import ProviderEvent
@@ -50,7 +50,7 @@ async def test_a_report_resolves_an_unknown_message_to_sent(postman: Postman) ->
     row = await postman.message()
     assert (row["state"], row["reason"]) == ("sent", "proved_by_provider")
     proof = (await postman.told())[-1]
-    assert isinstance(proof, NoticeSentV1)
+    assert isinstance(proof, NoticeSentV2)
     assert proof.provider_ref == f"sg-{str(message_id)[:8]}"
     assert proof.sha256 == row["sha256"]
 
@@ -66,9 +66,9 @@ async def test_delivery_and_bounce_are_told_once_whatever_the_order(postman: Pos
     await keep(postman, delivered, event("delivered", message_id))
     await postman.feedback.read()
 
-    assert await postman.told_types() == ["NoticeSentV1", "NoticeDeliveredV1", "NoticeBouncedV1"]
+    assert await postman.told_types() == ["NoticeSentV2", "NoticeDeliveredV2", "NoticeBouncedV2"]
     bounce = (await postman.told())[-1]
-    assert isinstance(bounce, NoticeBouncedV1)
+    assert isinstance(bounce, NoticeBouncedV2)
     assert bounce.hard
     assert bounce.reason == "550 <<address>> unknown"
     assert (await postman.message())["state"] == "sent"
@@ -81,7 +81,7 @@ async def test_a_full_mailbox_is_a_soft_bounce(postman: Postman) -> None:
     await postman.feedback.read()
 
     bounce = (await postman.told())[-1]
-    assert isinstance(bounce, NoticeBouncedV1)
+    assert isinstance(bounce, NoticeBouncedV2)
     assert not bounce.hard
 
 
@@ -91,7 +91,7 @@ async def test_a_dropped_unknown_message_was_taken_and_bounced(postman: Postman)
     await keep(postman, event("dropped", message_id, reason="Bounced Address"))
     await postman.feedback.read()
 
-    assert await postman.told_types() == ["NoticeUnknownV1", "NoticeSentV1", "NoticeBouncedV1"]
+    assert await postman.told_types() == ["NoticeUnknownV2", "NoticeSentV2", "NoticeBouncedV2"]
 
 
 async def test_a_report_about_a_message_on_the_wire_waits_for_its_record(postman: Postman) -> None:
@@ -107,7 +107,7 @@ async def test_a_report_about_a_message_on_the_wire_waits_for_its_record(postman
     await postman.feedback.read()
 
     assert early == 0
-    assert await postman.told_types() == ["NoticeUnknownV1", "NoticeSentV1", "NoticeDeliveredV1"]
+    assert await postman.told_types() == ["NoticeUnknownV2", "NoticeSentV2", "NoticeDeliveredV2"]
 
 
 async def test_a_message_waiting_for_another_try_is_not_sent_again_once_proved(
@@ -137,7 +137,7 @@ async def test_a_report_about_a_message_never_tried_proves_nothing(postman: Post
     await postman.send_all()
 
     assert len(postman.smtp.mails) == 1
-    assert await postman.told_types() == ["NoticeSentV1"]
+    assert await postman.told_types() == ["NoticeSentV2"]
 
 
 async def test_a_report_about_nothing_of_ours_is_kept_and_harmless(postman: Postman) -> None:
@@ -152,9 +152,9 @@ async def test_a_report_about_nothing_of_ours_is_kept_and_harmless(postman: Post
 @pytest.mark.parametrize(
     ("status", "code", "told"),
     [
-        ("delivered", "", "NoticeDeliveredV1"),
-        ("undelivered", "30008", "NoticeBouncedV1"),
-        ("failed", "30005", "NoticeBouncedV1"),
+        ("delivered", "", "NoticeDeliveredV2"),
+        ("undelivered", "30008", "NoticeBouncedV2"),
+        ("failed", "30005", "NoticeBouncedV2"),
     ],
 )
 async def test_twilios_words_are_understood(
@@ -168,9 +168,9 @@ async def test_twilios_words_are_understood(
 
     await postman.feedback.read()
 
-    assert await postman.told_types() == ["NoticeSentV1", told]
+    assert await postman.told_types() == ["NoticeSentV2", told]
     last = (await postman.told())[-1]
-    if isinstance(last, NoticeBouncedV1):
+    if isinstance(last, NoticeBouncedV2):
         assert last.hard == (code == "30005")
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.domain.feedback import Knowledge, Report, Stage, learn
-from notifier.domain.message import State
+from notifier.domain.bounces import BounceClass
+from notifier.domain.feedback import Knowledge, Report, Stage, condemned, learn
+from notifier.domain.message import Message, State
 from notifier.domain.outcome import Late, Refused, RetryPolicy, Sent, Unknown, settle
 from notifier.domain.redaction import plain, redact
 from notifier.domain.revocation import revoke
@@ -154,3 +157,22 @@ def test_whatever_is_said_can_be_stored(text: str) -> None:
         assert len(kept) <= 300
         assert "\x00" not in kept
         assert kept.encode().decode() == kept
+
+
+@given(reports, st.booleans(), st.sampled_from([None, *BounceClass]), st.integers(0, 2))
+def test_only_a_trusted_report_of_a_dead_address_condemns_it(
+    given_: list[Report], trusted: bool, bounce: BounceClass | None, attempts: int
+) -> None:
+    message = Message(
+        tenant="acme", message_id=UUID(int=1), notice_id=UUID(int=2), debtor_id="d1",
+        channel="email", template="t", level="l", level_no=1, invoice_ids=("i1",),
+        effective_at=datetime(2026, 3, 2, tzinfo=UTC), state=State.SENT, fence=1,
+        attempts=attempts, recipient_hash="0123456789abcdef",
+    )  # fmt: skip
+    told = [replace(report, bounce=bounce, trusted=trusted) for report in given_]
+
+    found = condemned(message, "sendgrid", told)
+
+    is_dead = bounce is not None and bounce.is_dead
+    assert len(found) == (len(told) if trusted and is_dead and attempts else 0)
+    assert all(each.recipient_hash == message.recipient_hash for each in found)

@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from sendgrid.helpers.eventwebhook import EventWebhook
 from twilio.request_validator import RequestValidator
 
-from notifier.adapters.webhook_signatures import is_fresh, is_from_sendgrid, is_from_twilio
+from notifier.adapters.webhook_signatures import (
+    is_fresh,
+    is_from_sendgrid,
+    is_from_twilio,
+    is_standard_webhook,
+)
 from notifier.testing import FakeSendGrid, FakeTwilio
 
 URL = "https://mail.example.com/webhooks/twilio/acme/0190"
@@ -59,6 +64,25 @@ def test_twilios_own_vectors_hold(shared: Path) -> None:
     assert len(vectors) >= 7
 
 
+def test_standard_webhooks_own_vectors_hold(shared: Path) -> None:
+    vectors = _vectors(shared, "standard_webhooks")
+
+    for vector in vectors:
+        checks = {
+            "secret": vector["secret"],
+            "message_id": vector["id"],
+            "timestamp": vector["timestamp"],
+            "body": vector["body"].encode(),
+            "signatures": vector["signature"],
+        }
+        assert is_standard_webhook(**checks) is vector["valid"]
+        assert not is_standard_webhook(**{**checks, "message_id": "other"})
+        assert not is_standard_webhook(**{**checks, "body": b"other"})
+        assert not is_standard_webhook(**{**checks, "timestamp": "1"})
+        assert not is_standard_webhook(**{**checks, "secret": ""})
+    assert len(vectors) >= 3
+
+
 @given(st.lists(st.dictionaries(values, values, max_size=3), max_size=3), st.integers(0, 2**33))
 def test_we_take_what_sendgrids_library_takes(events: list[dict[str, str]], at: int) -> None:
     fake = FakeSendGrid()
@@ -100,6 +124,9 @@ def test_rubbish_is_unsigned_and_raises_nothing(
         )
     assert not is_from_twilio(auth_token=key, url=URL, signature=signature, params={"a": [key]})
     assert not is_from_twilio(auth_token=key, url=signature, signature=signature)
+    assert not is_standard_webhook(
+        secret=key, message_id=key, timestamp=timestamp, body=body, signatures=signature
+    )
 
 
 def test_a_timestamp_must_be_recent() -> None:

@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common.db import driver
 from notifier.adapters.sql_rows import MESSAGE_COLUMNS, message_of
+from notifier.domain.bounces import BounceClass
 from notifier.domain.feedback import Knowledge, Report, Stage
+from notifier.domain.issues import Issue, IssueKind
 from notifier.ports.messages import ProviderEvent, Reported
 
 NEWS = "notifier_feedback"
@@ -19,10 +21,11 @@ NEWS = "notifier_feedback"
 
 _KEEP = """
 INSERT INTO provider_event (tenant, provider, event_id, message_id, provider_ref, kind, stage, hard,
-                            body)
+                            bounce_class, recipient_hash, occurred_at, trusted, body)
 SELECT * FROM jsonb_to_recordset($1::jsonb) AS x (
     tenant text, provider text, event_id text, message_id uuid, provider_ref text, kind text,
-    stage smallint, hard boolean, body jsonb)
+    stage smallint, hard boolean, bounce_class text, recipient_hash text, occurred_at timestamptz,
+    trusted boolean, body jsonb)
 ORDER BY tenant, provider, event_id
 ON CONFLICT (tenant, provider, event_id) DO NOTHING
 RETURNING event_id
@@ -37,8 +40,9 @@ ORDER BY m.tenant, m.message_id
 FOR UPDATE OF m SKIP LOCKED
 """
 _EVENTS = """
-SELECT e.tenant, e.message_id, e.event_id, e.provider_ref, e.stage, e.hard,
-    e.body->>'reason' AS reason
+SELECT e.tenant, e.message_id, e.event_id, e.provider, e.provider_ref, e.stage, e.hard,
+    e.bounce_class, e.recipient_hash, e.occurred_at, e.trusted, e.body->>'reason' AS reason,
+    coalesce((e.body->>'opts_in')::boolean, false) AS opts_in
 FROM unnest($1::text[], $2::uuid[]) AS x (tenant, message_id)
 JOIN provider_event AS e USING (tenant, message_id)
 WHERE e.applied_at IS NULL
@@ -59,6 +63,7 @@ _STRANGERS = """
 UPDATE provider_event AS e SET applied_at = clock_timestamp(), verdict = 'no_such_message'
 WHERE e.applied_at IS NULL AND NOT EXISTS (
     SELECT FROM message AS m WHERE m.tenant = e.tenant AND m.message_id = e.message_id)
+RETURNING e.tenant, e.provider, e.event_id, e.kind, e.provider_ref, e.message_id
 """
 
 
@@ -77,7 +82,13 @@ class SqlFeedback:
                 "kind": e.kind,
                 "stage": int(e.report.stage),
                 "hard": e.report.hard,
-                "body": dict(e.body) | {"reason": e.report.reason},
+                "bounce_class": e.report.bounce,
+                "recipient_hash": e.report.recipient_hash,
+                "occurred_at": e.report.occurred_at,
+                "trusted": e.report.trusted,
+                "body": dict(e.body)
+                | {"reason": e.report.reason}
+                | ({"opts_in": True} if e.report.opts_in else {}),
             }
             for e in events
         ]
@@ -93,7 +104,7 @@ class SqlFeedback:
         rows = await raw.fetch(_UNREAD, limit)
         if not rows:
             return []
-        found: defaultdict[tuple[str, UUID], list[tuple[str, Report]]] = defaultdict(list)
+        found: defaultdict[tuple[str, UUID], list[tuple[str, str, Report]]] = defaultdict(list)
         events = await raw.fetch(
             _EVENTS, [row["tenant"] for row in rows], [row["message_id"] for row in rows]
         )
@@ -103,8 +114,14 @@ class SqlFeedback:
                 provider_ref=event["provider_ref"] or "",
                 reason=event["reason"] or "",
                 hard=event["hard"],
+                bounce=BounceClass(event["bounce_class"]) if event["bounce_class"] else None,
+                recipient_hash=event["recipient_hash"],
+                occurred_at=event["occurred_at"],
+                trusted=event["trusted"],
+                opts_in=event["opts_in"],
             )
-            found[event["tenant"], event["message_id"]].append((event["event_id"], report))
+            told = (event["provider"], event["event_id"], report)
+            found[event["tenant"], event["message_id"]].append(told)
         reported = []
         for row in rows:
             news = found[row["tenant"], row["message_id"]]
@@ -113,8 +130,9 @@ class SqlFeedback:
                     message=message_of(row),
                     known=Stage(row["stage"]),
                     sha256=row["sha256"] or "",
-                    event_ids=tuple(event_id for event_id, _ in news),
-                    reports=tuple(report for _, report in news),
+                    event_ids=tuple(event_id for _, event_id, _ in news),
+                    reports=tuple(report for _, _, report in news),
+                    providers=tuple(provider for provider, _, _ in news),
                 )
             )
         return reported
@@ -141,8 +159,17 @@ class SqlFeedback:
         ]
         await raw.execute(_READ, orjson.dumps(rows).decode())
 
-    async def dismiss_strangers(self, connection: AsyncConnection) -> int:
-        """Mark events about messages that do not exist here as read; returns how many."""
+    async def dismiss_strangers(self, connection: AsyncConnection) -> list[Issue]:
+        """Mark events about messages that do not exist here as read; returns them for the list."""
         raw = await driver(connection)
-        status = await raw.execute(_STRANGERS)
-        return int(status.rpartition(" ")[2])
+        return [
+            Issue(
+                tenant=row["tenant"],
+                kind=IssueKind.STRANGER_EVENT,
+                source=row["provider"],
+                ref=row["event_id"],
+                detail=f"{row['kind']}; reference {row['provider_ref'] or 'none'}; "
+                f"message {row['message_id'] or 'not named'}",
+            )
+            for row in await raw.fetch(_STRANGERS)
+        ]

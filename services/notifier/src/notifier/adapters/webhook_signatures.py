@@ -1,4 +1,4 @@
-"""Checks who signed a webhook: SendGrid's ECDSA and Twilio's HMAC.
+"""Checks who signed a webhook: SendGrid's ECDSA, Twilio's HMAC, Standard Webhooks' HMAC.
 
 Own verifiers, because the vendors' helpers let malformed input raise and check no time. Anything
 that is not a valid signature is False, whatever it is.
@@ -103,3 +103,31 @@ def _with_port(parts: SplitResult) -> str:
         return urlunsplit(parts)
     port = _DEFAULT_PORT.get(parts.scheme, 80)
     return urlunsplit(parts._replace(netloc=f"{parts.netloc}:{port}"))
+
+
+def is_standard_webhook(
+    *, secret: str, message_id: str, timestamp: str, body: bytes, signatures: str
+) -> bool:
+    """Whether one of the signatures is right by Standard Webhooks 1.0.0 (symmetric, `v1`).
+
+    Args:
+        secret: `whsec_` and base64, or plain base64.
+        message_id: header `webhook-id`.
+        timestamp: header `webhook-timestamp`, Unix seconds; whether it is fresh is `is_fresh`'s.
+        body: the raw bytes.
+        signatures: header `webhook-signature`: `v1,<base64>`, several apart by spaces.
+    """
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        if not key:
+            return False
+        signed = f"{message_id}.{timestamp}.".encode() + body
+        wanted = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest())
+        matches = [
+            hmac.compare_digest(wanted, given.removeprefix("v1,").encode())
+            for given in signatures.split(" ")
+            if given.startswith("v1,")
+        ]
+    except (ValueError, TypeError, UnicodeError, binascii.Error):
+        return False
+    return any(matches)

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum
 
-from notifier.domain.message import State
+from notifier.domain.bounces import BounceClass
+from notifier.domain.message import Message, State
+from notifier.domain.suppression import CAUSE_OF, Suppression
 
 
 class Stage(IntEnum):
@@ -23,12 +26,23 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """One report about one message. `hard` only means something for a bounce."""
+    """One report about one message.
+
+    `bounce` is why it did not arrive, or why nothing more should be sent there; `hard`, for a
+    bounce, that the address is dead. `recipient_hash` is the address that the report names, where
+    it names one; `occurred_at` when it happened. A report that is not `trusted` (its message was
+    only guessed from the address) condemns no address. `opts_in` takes a former opt-out back.
+    """
 
     stage: Stage
     provider_ref: str = ""
     reason: str = ""
     hard: bool = False
+    bounce: BounceClass | None = None
+    recipient_hash: str | None = None
+    occurred_at: datetime | None = None
+    trusted: bool = True
+    opts_in: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,3 +93,29 @@ def learn(state: State, known: Stage, *, attempts: int, reports: Sequence[Report
             case _:
                 pass
     return Knowledge(stage=stage, proves_sent=proves, delivered=delivered, bounced=bounced)
+
+
+def condemned(message: Message, provider: str, reports: Sequence[Report]) -> list[Suppression]:
+    """The addresses that must not be written to any more after these reports about a message.
+
+    A message that was never tried has no address that a report could speak of.
+    """
+    found = []
+    for report in reports:
+        cause = CAUSE_OF.get(report.bounce) if report.bounce else None
+        address = report.recipient_hash or message.recipient_hash
+        if cause is None or address is None or not report.trusted or message.attempts == 0:
+            continue
+        found.append(
+            Suppression(
+                tenant=message.tenant,
+                channel=message.channel,
+                recipient_hash=address,
+                cause=cause,
+                source=provider,
+                since=report.occurred_at,
+                debtor_id=message.debtor_id,
+                note=report.reason,
+            )
+        )
+    return found

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dunning_common.events.dunning import NoticeMessage, NoticeRequestedV1
+from dunning_common.events.dunning import NoticeMessageV2, NoticeRequestedV2
 from dunning_common.events.tenants import TenantRegisteredV1
 from notifier.domain.message import Message
 
@@ -30,7 +30,7 @@ class NewNotice:
     """A notice to store; `causation` is the id of the event that brought it."""
 
     tenant: str
-    notice: NoticeRequestedV1
+    notice: NoticeRequestedV2
     causation: UUID
 
 
@@ -42,7 +42,7 @@ class NewMessage:
     message_id: UUID
     notice_id: UUID
     debtor_id: str
-    message: NoticeMessage
+    message: NoticeMessageV2
     effective_at: datetime
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from notifier.content.model import Attachment
+
 DebtorKey = tuple[str, str]
 """Tenant and debtor."""
 
@@ -38,8 +40,22 @@ class Denied:
     refused: tuple[tuple[str, str], ...]
 
 
+InvoiceRef = tuple[str, str]
+"""Tenant and invoice."""
+
+
 class Ledger(Protocol):
     """The ledger's internal interface."""
+
+    async def documents(
+        self, invoices: Collection[InvoiceRef]
+    ) -> Mapping[InvoiceRef, Attachment]:
+        """The original documents of invoices, as far as the company sent them.
+
+        Raises:
+            LedgerUnavailableError: no answer.
+        """
+        ...
 
     async def keys(self, debtors: Collection[DebtorKey]) -> Mapping[DebtorKey, bytes]:
         """The debtors' keys; those of erased debtors are missing.

@@ -10,9 +10,11 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dunning_common.events.dunning import NoticeRequestedV1
+from dunning_common.events.dunning import NoticeRequestedV2
 from dunning_common.events.tenants import TenantRegisteredV1
+from notifier.content.model import OwnText
 from notifier.domain.feedback import Knowledge, Report, Stage
+from notifier.domain.issues import Issue
 from notifier.domain.message import Message, Settlement, State
 from notifier.ports.inbox import SealedContact
 
@@ -61,22 +63,29 @@ class Claimed:
 class NoticeFacts:
     """A notice as requested, and which of its invoices were revoked since."""
 
-    notice: NoticeRequestedV1
+    notice: NoticeRequestedV2
     revoked: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known about a batch of messages; what is not known is missing."""
+    """What is known about a batch of messages; what is not known is missing.
+
+    `own_texts` are the tenants' own templates in use, by tenant, then family and language.
+    """
 
     notices: Mapping[tuple[str, UUID], NoticeFacts] = field(default_factory=dict)
     tenants: Mapping[str, TenantRegisteredV1] = field(default_factory=dict)
     contacts: Mapping[tuple[str, str], SealedContact] = field(default_factory=dict)
+    own_texts: Mapping[str, Mapping[tuple[str, str], OwnText]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrozenMessage:
-    """What is stored when the bytes are final; `content` is deflated and sealed."""
+    """What is stored when the bytes are final; `content` is deflated and sealed.
+
+    `template_version` is the tenant's own text's; None: the built-in one.
+    """
 
     message: Message
     media_type: str
@@ -85,6 +94,7 @@ class FrozenMessage:
     size_bytes: int
     provider: str
     recipient_hash: str
+    template_version: int | None = None
 
 
 class SendQueue(Protocol):
@@ -139,13 +149,17 @@ class ProviderEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """A message and what providers newly reported about it. `known` is the stage so far."""
+    """A message and what providers newly reported about it. `known` is the stage so far.
+
+    `event_ids`, `reports` and `providers` run side by side.
+    """
 
     message: Message
     known: Stage
     sha256: str
     event_ids: tuple[str, ...]
     reports: tuple[Report, ...]
+    providers: tuple[str, ...] = ()
 
 
 class Feedback(Protocol):
@@ -165,6 +179,6 @@ class Feedback(Protocol):
         """Store what is known now and mark the events as read."""
         ...
 
-    async def dismiss_strangers(self, connection: AsyncConnection) -> int:
-        """Mark events about messages that do not exist here as read; returns how many."""
+    async def dismiss_strangers(self, connection: AsyncConnection) -> Sequence[Issue]:
+        """Mark events about messages that do not exist here as read; returns them for the list."""
         ...

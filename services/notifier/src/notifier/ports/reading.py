@@ -42,6 +42,7 @@ class MessageView:
     sha256: str | None
     media_type: str | None
     size_bytes: int | None
+    template_version: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
