@@ -23,9 +23,9 @@ from dunning_common.events.contacts import (
     PostalAddress,
 )
 from dunning_common.events.dunning import (
-    NoticeItem,
-    NoticeMessage,
-    NoticeRequestedV1,
+    NoticeItemV2,
+    NoticeMessageV2,
+    NoticeRequestedV2,
     NoticeRevokedV1,
 )
 from dunning_common.events.envelope import Envelope, Payload
@@ -35,8 +35,10 @@ from dunning_common.ids import account_key, name_id
 from dunning_common.vault import new_key, seal_contacts
 from notifier.adapters.sql_feedback import SqlFeedback
 from notifier.adapters.sql_inbox import SqlInbox
+from notifier.adapters.sql_issues import SqlIssues
 from notifier.adapters.sql_messages import SqlMessages
 from notifier.adapters.sql_reading import SqlReading
+from notifier.adapters.sql_suppressions import Consult, SqlSuppressions
 from notifier.adapters.thread_pool import ThreadPool
 from notifier.channels.base import Channel
 from notifier.channels.letter_spool import LetterSpoolChannel
@@ -46,6 +48,7 @@ from notifier.handlers.record_events import RecordEvents
 from notifier.handlers.resolve import Resolver
 from notifier.handlers.send import Crash, Sender, Timing, no_crash
 from notifier.handlers.settling import Settler
+from notifier.handlers.suppressing import SuppressingVerdicts, Suppressor
 from notifier.handlers.sweep import Sweeper
 from notifier.handlers.take_feedback import FeedbackReader
 from notifier.handlers.write import Scribe
@@ -108,9 +111,9 @@ def notice(
     channels: Mapping[str, Sequence[str]] | None = None,
     template: str = "first_reminder",
     versions: int = 1,
-) -> NoticeRequestedV1:
+) -> NoticeRequestedV2:
     chosen = channels or {"email": invoices}
-    return NoticeRequestedV1(
+    return NoticeRequestedV2(
         notice_id=name_id("notice", name),
         debtor_id=debtor,
         decided_at=DECIDED,
@@ -119,7 +122,7 @@ def notice(
         policy_version=1,
         decision_id=name_id("decision", name),
         items=tuple(
-            NoticeItem(
+            NoticeItemV2(
                 invoice_id=invoice,
                 number=invoice,
                 level=template,
@@ -135,7 +138,7 @@ def notice(
             for invoice in invoices
         ),
         messages=tuple(
-            NoticeMessage(
+            NoticeMessageV2(
                 channel=channel,
                 template=template,
                 level=template,
@@ -179,7 +182,7 @@ class Postman:
             catch_up=self.catch_up,
             timing=more.pop("timing", self.timing),
             retry=more.pop("retry", RetryPolicy(base_s=0.0)),
-            clock=SystemClock(),
+            clock=more.pop("clock", SystemClock()),
             worker=worker,
             crash=crash,
             **more,
@@ -300,9 +303,11 @@ async def postman(databases: Databases, smtp: FakeSmtp, tmp_path: Path) -> Async
         "registered_letter": LetterSpoolChannel(spool, kind="registered_letter", cost_minor=600),
     }
     registry = CollectorRegistry()
-    settler = Settler(SqlMessages(), currency="EUR", registry=registry)
+    settler = Settler(
+        SuppressingVerdicts(SqlMessages(), SqlSuppressions()), currency="EUR", registry=registry
+    )
     threads = ThreadPool(1)
-    writer = Scribe(PlainRenderer(), channels, threads)
+    writer = Scribe(PlainRenderer(), channels, threads, Consult(db))
     made = Postman(
         db=db,
         ledger=FakeLedger(),
@@ -312,7 +317,13 @@ async def postman(databases: Databases, smtp: FakeSmtp, tmp_path: Path) -> Async
         timing=Timing(lease_s=5.0, max_send_s=2.0, margin_s=0.5, wait_s=0.0),
         settler=settler,
         record=RecordEvents(SqlInbox(), settler),
-        feedback=FeedbackReader(db=db, feedback=SqlFeedback(), settler=settler),
+        feedback=FeedbackReader(
+            db=db,
+            feedback=SqlFeedback(),
+            settler=settler,
+            suppressor=Suppressor(SqlSuppressions(), SystemClock()),
+            issues=SqlIssues(),
+        ),
         resolver=Resolver(db=db, reading=SqlReading(), settler=settler),
         sweeper=Sweeper(db=db, messages=SqlMessages(), settler=settler, channels=channels),
         writer=writer,

@@ -42,7 +42,9 @@ class House:
 
 
 @pytest.fixture
-async def house(databases: Databases, postman: Postman, tmp_path: Path) -> AsyncIterator[House]:
+async def house(
+    databases: Databases, postman: Postman, smtp: FakeSmtp, tmp_path: Path
+) -> AsyncIterator[House]:
     """The service on the postman's database; its loops do not run."""
     make_key_pair(tmp_path / "key.pem", tmp_path / "jwks.json")
     name = str(postman.db._api.url.database)
@@ -58,6 +60,7 @@ async def house(databases: Databases, postman: Postman, tmp_path: Path) -> Async
         notifier_url="http://127.0.0.1:1",
         kpi_url="http://127.0.0.1:1",
         spool_folder=tmp_path / "spool",
+        smtp_port=smtp.port,
         sendgrid_webhook_keys={TENANT: sendgrid.public_key},
         twilio_account_sid=FakeTwilio.account_sid,
         twilio_auth_token=SecretStr(FakeTwilio.auth_token),
@@ -159,7 +162,7 @@ async def test_a_person_resolves_an_unknown_message_once(house: House, postman: 
     assert first.json()["state"] == again.json()["state"] == "sent"
     assert first.json()["reason"] == "resolved_by_person: seen in the relay's log"
     assert other.status_code == 409
-    assert await postman.told_types() == ["NoticeUnknownV1", "NoticeSentV1"]
+    assert await postman.told_types() == ["NoticeUnknownV2", "NoticeSentV2"]
 
 
 async def test_a_message_that_a_person_says_was_not_sent_has_failed(
@@ -172,7 +175,7 @@ async def test_a_message_that_a_person_says_was_not_sent_has_failed(
     await postman.send_all()
 
     assert await postman.states() == ["failed"]
-    assert await postman.told_types() == ["NoticeUnknownV1", "NoticeFailedV1"]
+    assert await postman.told_types() == ["NoticeUnknownV2", "NoticeFailedV2"]
 
 
 async def test_bad_requests_are_problems_and_never_500(house: House, postman: Postman) -> None:
@@ -264,11 +267,11 @@ async def test_sendgrids_signed_events_are_taken_once_and_nothing_else_is(
 
     assert (taken.status_code, again.status_code) == (204, 204)
     assert [answer.status_code for answer in forged] == [401] * 4
-    assert await postman.told_types() == ["NoticeUnknownV1", "NoticeSentV1", "NoticeDeliveredV1"]
+    assert await postman.told_types() == ["NoticeUnknownV2", "NoticeSentV2", "NoticeDeliveredV2"]
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[1]", b"not json", b'["\\ud800"]', b"\xff"])
-async def test_signed_nonsense_is_a_bad_request(house: House, body: bytes) -> None:
+async def test_signed_nonsense_is_acknowledged_and_listed(house: House, body: bytes) -> None:
     import base64
 
     from cryptography.hazmat.primitives import hashes
@@ -281,7 +284,10 @@ async def test_signed_nonsense_is_a_bad_request(house: House, body: bytes) -> No
 
     answer = await house.client.post(f"/webhooks/sendgrid/{TENANT}", content=body, headers=headers)
 
-    assert answer.status_code == 400
+    listed = await house.client.get("/v1/feedback-issues", headers=house.headers())
+
+    assert answer.status_code == 204
+    assert [item["kind"] for item in listed.json()["items"]] == ["unreadable"]
 
 
 async def test_twilios_callback_is_checked_against_the_public_url(

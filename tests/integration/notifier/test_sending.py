@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from dunning_common.events.contacts import Contacts
-from dunning_common.events.notifications import NoticeReturnedV1, NoticeSentV1
+from dunning_common.events.notifications import NoticeReturnedV2, NoticeSentV2
 from notifier.adapters.sql_rows import message_of
 from notifier.channels.smtp import SmtpChannel, SmtpServer
 from notifier.domain.outcome import RetryPolicy
@@ -43,7 +43,7 @@ async def test_a_requested_notice_becomes_one_mail_and_one_event(postman: Postma
     assert mail["Message-ID"] == f"<{row['message_id']}@acme.example>"
     assert mail["To"] == "Dupont SARL <compta@dupont.example>"
     (sent,) = await postman.told()
-    assert isinstance(sent, NoticeSentV1)
+    assert isinstance(sent, NoticeSentV2)
     assert sent.invoice_ids == ("i1", "i2")
     assert sent.effective_at == DECIDED
     assert sent.sha256 == hashlib.sha256(postman.smtp.mails[0]).hexdigest()
@@ -125,7 +125,7 @@ async def test_a_refused_permit_gives_the_notice_back_and_sends_nothing(postman:
     await postman.send_all()
 
     (returned,) = await postman.told()
-    assert isinstance(returned, NoticeReturnedV1)
+    assert isinstance(returned, NoticeReturnedV2)
     assert returned.refused_invoice_ids == ("i2",)
     assert returned.reason == "permit_refused: paid"
     assert not postman.smtp.mails
@@ -206,7 +206,7 @@ async def test_a_final_refusal_fails_without_the_address_in_its_reason(
     assert row["state"] == "failed"
     assert words in row["reason"]
     assert "dupont" not in row["reason"]
-    assert await postman.told_types() == ["NoticeFailedV1"]
+    assert await postman.told_types() == ["NoticeFailedV2"]
 
 
 async def test_a_mail_server_that_is_down_is_tried_again_later_and_given_up_in_the_end(
@@ -239,7 +239,7 @@ async def test_a_lost_answer_is_unknown_and_never_sent_again(postman: Postman) -
 
     assert await postman.states() == ["unknown"]
     assert len(postman.smtp.log.message_ids) == 1
-    assert await postman.told_types() == ["NoticeUnknownV1"]
+    assert await postman.told_types() == ["NoticeUnknownV2"]
 
 
 async def test_an_answer_that_comes_too_late_is_unknown(postman: Postman) -> None:
@@ -302,7 +302,7 @@ async def test_a_letter_survives_a_kill_at_any_point_and_is_posted_exactly_once(
 
     assert await postman.states() == ["sent"]
     assert len(postman.letters()) == 1
-    assert await postman.told_types() == ["NoticeSentV1"]
+    assert await postman.told_types() == ["NoticeSentV2"]
 
 
 async def test_a_deadline_that_passed_before_the_first_byte_plans_the_message_again(
@@ -372,7 +372,7 @@ async def test_a_worker_paused_beyond_its_lease_changes_nothing_but_proves_its_o
 
     assert swept.is_set()
     assert await postman.states() == ["sent"]
-    assert await postman.told_types() == ["NoticeUnknownV1", "NoticeSentV1"]
+    assert await postman.told_types() == ["NoticeUnknownV2", "NoticeSentV2"]
 
 
 async def test_a_worker_that_lost_its_claim_while_writing_does_not_send(postman: Postman) -> None:
@@ -605,7 +605,7 @@ async def test_a_partly_revoked_message_goes_back_and_the_untouched_one_goes_out
     rows = {row["channel"]: row["state"] for row in await postman.messages()}
     assert rows == {"email": "returned", "letter": "sent"}
     returned = (await postman.told())[0]
-    assert isinstance(returned, NoticeReturnedV1)
+    assert isinstance(returned, NoticeReturnedV2)
     assert returned.refused_invoice_ids == ("i2",)
 
 

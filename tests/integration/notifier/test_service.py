@@ -13,12 +13,13 @@ from pydantic import SecretStr, ValidationError
 from dunning_common.auth import make_key_pair
 from dunning_common.bus import Record
 from dunning_common.events.envelope import Envelope, Payload
-from dunning_common.events.notifications import NoticeSentV1
+from dunning_common.events.notifications import NoticeSentV2
 from dunning_common.events.registry import parse_payload
 from dunning_common.feed import FeedClient
 from dunning_common.ids import account_key
 from dunning_common.testing.bus import MemoryBus
-from notifier.bootstrap import build, make_channels
+from notifier.bootstrap import build
+from notifier.carriers import make_channels
 from notifier.schema import SCHEMA
 from notifier.settings import Settings
 from notifier.testing import FakeSmtp
@@ -95,7 +96,7 @@ async def test_a_notice_from_the_broker_goes_out_and_its_event_comes_back(
 
     (envelope,) = heard
     sent = parse_payload(envelope)
-    assert isinstance(sent, NoticeSentV1)
+    assert isinstance(sent, NoticeSentV2)
     assert sent.notice_id == notice("n1").notice_id
     assert envelope.key == account_key(TENANT, "d1")
     assert envelope.causation == asked.id
@@ -124,6 +125,8 @@ async def publish(bus: MemoryBus, payload: Payload, *, key: str) -> Envelope:
         ({"lease_s": 3.0, "max_send_s": 2.6, "margin_s": 0.5}, "NOTIFIER_LEASE_S"),
         ({"email_via": "sendgrid"}, "NOTIFIER_SENDGRID_API_KEY"),
         ({"twilio_account_sid": "AC1"}, "NOTIFIER_TWILIO_AUTH_TOKEN"),
+        ({"letters_via": "pingen"}, "NOTIFIER_PINGEN_ORGANISATION"),
+        ({"sftp_host": "printer.example"}, "NOTIFIER_SFTP_HOST_KEY"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_with_their_remedy(
@@ -149,6 +152,8 @@ async def test_the_channels_are_those_the_settings_describe(tmp_path: Path) -> N
         "email": "smtp",
         "letter": "spool",
         "registered_letter": "spool",
+        "call": "call_list",
+        "in_app": "in_app",
     }
     assert (full["email"].provider, full["sms"].provider) == ("sendgrid", "twilio")
     for channel in (*plain.values(), *full.values()):

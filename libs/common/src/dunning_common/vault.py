@@ -56,11 +56,27 @@ def open_contacts(key: bytes, ciphertext: str, *, tenant: str, debtor_id: str) -
     Raises:
         VaultError: wrong key, tenant or debtor, or not a cipher text at all.
     """
+    return Contacts.model_validate_json(
+        open_personal(key, ciphertext, tenant=tenant, debtor_id=debtor_id)
+    )
+
+
+def seal_personal(key: bytes, clear: bytes, *, tenant: str, debtor_id: str) -> str:
+    """Any personal data of a debtor as base64 cipher text, to travel; `open_personal` opens it."""
+    return base64.b64encode(seal(key, clear, context=_context(tenant, debtor_id))).decode()
+
+
+def open_personal(key: bytes, ciphertext: str, *, tenant: str, debtor_id: str) -> bytes:
+    """The clear text of any personal data of a debtor that travels sealed, as base64.
+
+    Raises:
+        VaultError: wrong key, tenant or debtor, or not a cipher text at all.
+    """
     try:
         sealed = base64.b64decode(ciphertext, validate=True)
     except ValueError:
         raise VaultError("the cipher text is not base64") from None
-    return Contacts.model_validate_json(unseal(key, sealed, context=_context(tenant, debtor_id)))
+    return unseal(key, sealed, context=_context(tenant, debtor_id))
 
 
 def _context(tenant: str, debtor_id: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import importlib.metadata
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import httpx
 from prometheus_client import CollectorRegistry
@@ -20,32 +20,42 @@ from dunning_common.feed import FeedClient, feed_router
 from dunning_common.http import create_app
 from dunning_common.relay import Relay
 from dunning_common.service import Loop, Service
+from notifier.adapters.evidence_key import EvidenceKey
 from notifier.adapters.http_ledger import HttpLedger
-from notifier.adapters.sql_feedback import NEWS, SqlFeedback
+from notifier.adapters.http_records import HttpRecords
+from notifier.adapters.sql_delivery import SqlDelivery
+from notifier.adapters.sql_evidence import SqlEvidence
+from notifier.adapters.sql_feedback import NEWS
 from notifier.adapters.sql_inbox import WORK, SqlInbox
 from notifier.adapters.sql_messages import SqlMessages
+from notifier.adapters.sql_notices import SqlNotices
 from notifier.adapters.sql_reading import SqlReading
+from notifier.adapters.sql_suppressions import Consult, SqlSuppressions
+from notifier.adapters.sql_templates import SqlTemplates
 from notifier.adapters.thread_pool import ThreadPool
-from notifier.channels.base import Channel
-from notifier.channels.http import provider_client
-from notifier.channels.letter_spool import LetterSpoolChannel
-from notifier.channels.sendgrid import SendGridChannel
-from notifier.channels.smtp import SmtpChannel, SmtpServer
-from notifier.channels.twilio import TwilioChannel
+from notifier.adapters.trial_process import TrialProcess
+from notifier.carriers import make_allowance, make_carriers, make_channels
 from notifier.content.render import Renderer
 from notifier.domain.outcome import RetryPolicy
 from notifier.entrypoints.api import message_routes, resolution_routes
+from notifier.entrypoints.evidence import evidence_routes
 from notifier.entrypoints.loops import listen, turn
+from notifier.entrypoints.template_editor import editing_routes
 from notifier.entrypoints.templates import template_routes
-from notifier.entrypoints.webhooks import webhook_routes
+from notifier.handlers.edit_templates import TemplateEditor
+from notifier.handlers.gather_evidence import EvidenceMaker
 from notifier.handlers.record_events import TOPICS, RecordEvents
 from notifier.handlers.resolve import Resolver
 from notifier.handlers.send import Sender, Timing
+from notifier.handlers.send_trial import TrialSender
 from notifier.handlers.settling import Settler
+from notifier.handlers.suppressing import SuppressingVerdicts
 from notifier.handlers.sweep import Sweeper
-from notifier.handlers.take_feedback import FeedbackReader
 from notifier.handlers.write import Scribe
+from notifier.listeners import make_listeners
 from notifier.ports.ledger import Ledger
+from notifier.ports.portal import Accounts
+from notifier.reception import make_reception
 from notifier.schema import SCHEMA
 from notifier.settings import Settings
 
@@ -53,7 +63,6 @@ __version__ = importlib.metadata.version("notifier")
 
 _SEND_POLL_S = 1.0
 _SWEEP_EVERY_S = 1.0
-_FEEDBACK_POLL_S = 1.0
 
 
 async def build(
@@ -63,6 +72,9 @@ async def build(
     feeds: Mapping[str, FeedClient] | None = None,
     ledger: Ledger | None = None,
     clock: Clock | None = None,
+    accounts: Accounts | None = None,
+    make_sender: Callable[..., Sender] = Sender,
+    make_sweeper: Callable[..., Sweeper] = Sweeper,
 ) -> Service:
     """Build the service; nothing runs until `dunning_common.service.serve`.
 
@@ -72,6 +84,9 @@ async def build(
         feeds: of the producers, instead of those at the configured addresses.
         ledger: instead of the one at the configured address.
         clock: instead of the machine's.
+        accounts: of debtors, instead of the ledger's at the configured address.
+        make_sender: instead of `Sender`: with points to crash at, or a bug on purpose.
+        make_sweeper: instead of `Sweeper`.
     """
     registry = CollectorRegistry()
     clock = clock or SystemClock()
@@ -84,11 +99,20 @@ async def build(
     )
     peers = httpx.AsyncClient(limits=httpx.Limits(max_connections=50), trust_env=False)
     ledger = ledger or _ledger(settings, peers)
-    channels = make_channels(settings)
-    renderer = await asyncio.to_thread(Renderer)
+    reception = make_reception(
+        settings, db=db, ledger=ledger, clock=clock, client=peers, accounts=accounts
+    )
+    channels = make_channels(settings, allowance=make_allowance(settings, db))
+    renderer = await asyncio.to_thread(
+        functools.partial(Renderer, fonts=settings.letter_fonts, windows=settings.letter_windows)
+    )
     threads = ThreadPool(settings.writer_threads)
-    scribe = Scribe(renderer, channels, threads)
-    settler = Settler(SqlMessages(), currency=settings.cost_currency, registry=registry)
+    scribe = Scribe(renderer, channels, threads, Consult(db))
+    settler = Settler(
+        SuppressingVerdicts(SqlMessages(), SqlSuppressions()),
+        currency=settings.cost_currency,
+        registry=registry,
+    )
     consumer = Consumer(
         name="notifier",
         db=db,
@@ -104,7 +128,7 @@ async def build(
     async with db.worker() as connection:
         await SqlMessages().drop_claims(connection, worker=worker)
     senders = [
-        Sender(
+        make_sender(
             db=db,
             queue=SqlMessages(),
             settler=settler,
@@ -120,11 +144,12 @@ async def build(
             ),
             clock=clock,
             worker=f"{worker}/{number}",
+            inviter=reception.inviter,
         )
         for number in range(settings.senders)
     ]
-    sweeper = Sweeper(db=db, messages=SqlMessages(), settler=settler, channels=channels)
-    feedback = FeedbackReader(db=db, feedback=SqlFeedback(), settler=settler)
+    sweeper = make_sweeper(db=db, messages=SqlMessages(), settler=settler, channels=channels)
+    listeners = make_listeners(settings, db=db, ledger=ledger, settler=settler, clock=clock)
     app = create_app(
         title="notifier",
         version=__version__,
@@ -134,19 +159,25 @@ async def build(
     )
     app.include_router(message_routes(db=db, reading=SqlReading(), ledger=ledger))
     app.include_router(resolution_routes(Resolver(db=db, reading=SqlReading(), settler=settler)))
-    app.include_router(
-        webhook_routes(
-            db=db,
-            feedback=SqlFeedback(),
-            sendgrid_key=settings.sendgrid_key_of,
-            twilio_token=settings.twilio_token_of,
-            public_url=settings.public_url,
-            max_age_s=settings.webhook_max_age_s,
-            clock=clock,
-        )
+    editor = TemplateEditor(
+        db=db,
+        shelf=SqlTemplates(),
+        notices=SqlNotices(),
+        ledger=ledger,
+        renderer=renderer,
+        trial=TrialProcess(),
     )
-    app.include_router(template_routes(renderer))
+    trials = TrialSender(editor=editor, renderer=renderer, channels=channels, clock=clock)
+    app.include_router(template_routes(renderer, editor, trials))
+    app.include_router(editing_routes(editor))
+    app.include_router(evidence_routes(_evidence(settings, db, ledger, peers, clock)))
+    carriers = make_carriers(
+        settings, db=db, channels=channels, ledger=ledger, settler=settler, clock=clock
+    )
+    for router in (*carriers.routers, *listeners.routers, *reception.routers):
+        app.include_router(router)
     app.include_router(feed_router(db, consumer))
+    reception.pages.install(app)
 
     async def close() -> None:
         for channel in set(channels.values()):
@@ -163,56 +194,34 @@ async def build(
         loops={
             "relay": Relay(db=db, bus=bus, registry=registry).run,
             "consumer": consumer.run,
-            **_loops(db, senders, sweeper, feedback),
+            **carriers.loops,
+            **listeners.loops,
+            **_loops(db, senders, sweeper, listeners.wakes),
         },
         close=close,
     )
 
 
-def make_channels(settings: Settings) -> dict[str, Channel]:
-    """The channels that the settings describe; SMS only where there is an account for it."""
-    channels: dict[str, Channel] = {
-        "email": _email(settings),
-        "letter": LetterSpoolChannel(
-            settings.spool_folder, kind="letter", cost_minor=settings.letter_cost_minor
+def _evidence(
+    settings: Settings, db: Database, ledger: Ledger, client: httpx.AsyncClient, clock: Clock
+) -> EvidenceMaker | None:
+    """Makes archives where there is a key to sign them with."""
+    if settings.evidence_key_file is None:
+        return None
+    return EvidenceMaker(
+        db=db,
+        shelf=SqlEvidence(),
+        delivery=SqlDelivery(),
+        ledger=ledger,
+        records=HttpRecords(
+            client,
+            ledger_url=settings.ingest_url,
+            engine_url=settings.engine_url,
+            timeout_s=settings.evidence_timeout_s,
         ),
-        "registered_letter": LetterSpoolChannel(
-            settings.spool_folder,
-            kind="registered_letter",
-            cost_minor=settings.registered_letter_cost_minor,
-        ),
-    }
-    if settings.twilio_account_sid and settings.twilio_auth_token:
-        channels["sms"] = TwilioChannel(
-            provider_client(connections=settings.parallel_sends * settings.senders),
-            base_url=settings.twilio_url,
-            account_sid=settings.twilio_account_sid,
-            auth_token=settings.twilio_auth_token,
-            callback_url=f"{settings.public_url.rstrip('/')}/webhooks/twilio",
-            default_from=settings.twilio_from,
-            cost_minor=settings.sms_segment_cost_minor,
-        )
-    return channels
-
-
-def _email(settings: Settings) -> Channel:
-    if settings.email_via == "sendgrid" and settings.sendgrid_api_key:
-        return SendGridChannel(
-            provider_client(connections=settings.parallel_sends * settings.senders),
-            base_url=settings.sendgrid_url,
-            api_key=settings.sendgrid_api_key,
-            cost_minor=settings.email_cost_minor,
-        )
-    server = SmtpServer(
-        host=settings.smtp_host,
-        port=settings.smtp_port,
-        tls=settings.smtp_tls,
-        username=settings.smtp_username,
-        password=settings.smtp_password,
-        verify_certificates=settings.smtp_verify_certificates,
-        local_hostname=settings.smtp_local_hostname,
+        signer=EvidenceKey(settings.evidence_key_file),
+        clock=clock,
     )
-    return SmtpChannel(server, cost_minor=settings.email_cost_minor)
 
 
 def _timing(settings: Settings) -> Timing:
@@ -243,17 +252,13 @@ def _feeds(settings: Settings, client: httpx.AsyncClient) -> dict[str, FeedClien
 
 
 def _loops(
-    db: Database, senders: list[Sender], sweeper: Sweeper, feedback: FeedbackReader
+    db: Database, senders: list[Sender], sweeper: Sweeper, told: Sequence[asyncio.Event]
 ) -> dict[str, Loop]:
     woken = [asyncio.Event() for _ in senders]
-    told = asyncio.Event()
     loops: dict[str, Loop] = {
-        "listen": functools.partial(listen, db, {WORK: woken, NEWS: [told]}),
+        "listen": functools.partial(listen, db, {WORK: woken, NEWS: told}),
         "sweep": functools.partial(
             turn, "sweep", sweeper.sweep, wake=asyncio.Event(), poll_s=_SWEEP_EVERY_S
-        ),
-        "feedback": functools.partial(
-            turn, "feedback", feedback.read, wake=told, poll_s=_FEEDBACK_POLL_S
         ),
     }
     for number, (sender, wake) in enumerate(zip(senders, woken, strict=True)):

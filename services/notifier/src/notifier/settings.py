@@ -8,15 +8,19 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from dunning_common.settings import ServiceSettings
+from notifier.carrier_settings import CarrierSettings
 
 
-class Settings(ServiceSettings):
+class Settings(CarrierSettings):
     """Where messages go, and how long a send may take.
 
     `lease_s` is how long a message may be on the wire, and how long its permit makes a payment wait
     at worst after a crash; a send may take `max_send_s` of it. Both must suit the slowest provider:
     a mail relay that scans before it answers needs more than one on the same machine.
+
+    `portal_url` is how debtors reach their page, where that is not `public_url`; behind so many
+    `portal_proxies` of ours that write `X-Forwarded-For`, an address may ask for
+    `portal_requests_a_minute`.
     """
 
     model_config = SettingsConfigDict(
@@ -50,6 +54,10 @@ class Settings(ServiceSettings):
     sendgrid_webhook_key: str | None = None
     sendgrid_webhook_keys: dict[str, str] = Field(default_factory=dict)
     webhook_max_age_s: float = 7 * 86_400.0
+    sendgrid_parse_key: str | None = None
+    sendgrid_parse_keys: dict[str, str] = Field(default_factory=dict)
+    inbound_secret: SecretStr | None = None
+    inbound_secrets: dict[str, SecretStr] = Field(default_factory=dict)
 
     twilio_url: str = "https://api.twilio.com"
     twilio_account_sid: str | None = None
@@ -58,6 +66,15 @@ class Settings(ServiceSettings):
     twilio_from: str = ""
 
     spool_folder: Path
+
+    evidence_key_file: Path | None = None
+    evidence_timeout_s: float = Field(default=10.0, gt=0)
+
+    portal_url: str | None = None
+    portal_proxies: int = Field(default=0, ge=0, le=10)
+    portal_requests_a_minute: int = Field(default=240, ge=1)
+    letter_windows: dict[str, str] = Field(default_factory=dict)
+    letter_fonts: tuple[Path, ...] = ()
 
     cost_currency: str = "EUR"
     email_cost_minor: int = 0
@@ -87,3 +104,11 @@ class Settings(ServiceSettings):
     def twilio_token_of(self, tenant: str) -> SecretStr | None:
         """The token that verifies Twilio's callbacks of a tenant: its own, or the common one."""
         return self.twilio_auth_tokens.get(tenant, self.twilio_auth_token)
+
+    def parse_key_of(self, tenant: str) -> str | None:
+        """The key that verifies a tenant's Inbound Parse: its own, or the common one."""
+        return self.sendgrid_parse_keys.get(tenant, self.sendgrid_parse_key)
+
+    def inbound_secret_of(self, tenant: str) -> SecretStr | None:
+        """What a tenant's inbound mail proves itself with: its own secret, or the common one."""
+        return self.inbound_secrets.get(tenant, self.inbound_secret)

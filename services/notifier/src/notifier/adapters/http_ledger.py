@@ -14,13 +14,18 @@ import httpx
 import orjson
 import structlog
 
+from notifier.content.model import Attachment
 from notifier.ports.ledger import (
     DebtorKey,
     Denied,
     Granted,
+    InvoiceRef,
     LedgerUnavailableError,
     PermitRequest,
 )
+
+_DOCUMENT_BYTES_MAX = 32 * 1024 * 1024
+"""Of all documents for one batch of messages."""
 
 log = structlog.get_logger()
 
@@ -55,6 +60,32 @@ class HttpLedger:
             }
         except (KeyError, TypeError, ValueError) as error:
             raise LedgerUnavailableError(f"debtor-keys: unusable answer: {error!r}") from error
+
+    async def documents(
+        self, invoices: Collection[InvoiceRef]
+    ) -> Mapping[InvoiceRef, Attachment]:
+        """The original documents of invoices, as far as the company sent them.
+
+        Raises:
+            LedgerUnavailableError: no answer.
+        """
+        wanted = [{"tenant": tenant, "invoice_id": invoice} for tenant, invoice in invoices]
+        body = await self._post(
+            "documents", {"invoices": wanted, "bytes_max": _DOCUMENT_BYTES_MAX}
+        )
+        try:
+            if body["left_out"]:
+                log.warning("documents_left_out", invoices=body["left_out"])
+            return {
+                (row["tenant"], row["invoice_id"]): Attachment(
+                    file_name=row["file_name"],
+                    media_type=row["media_type"],
+                    content=base64.b64decode(row["content"]),
+                )
+                for row in body["documents"]
+            }
+        except (KeyError, TypeError, ValueError) as error:
+            raise LedgerUnavailableError(f"documents: unusable answer: {error!r}") from error
 
     async def permits(
         self, requests: Sequence[PermitRequest], *, lease_s: float

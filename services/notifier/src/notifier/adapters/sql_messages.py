@@ -15,9 +15,10 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common.db import driver
-from dunning_common.events.dunning import NoticeRequestedV1
+from dunning_common.events.dunning import NoticeRequestedV2
 from dunning_common.events.tenants import TenantRegisteredV1
 from notifier.adapters.sql_rows import MESSAGE_COLUMNS, message_of
+from notifier.adapters.sql_templates import SqlTemplates
 from notifier.domain.message import Message
 from notifier.ports.inbox import SealedContact
 from notifier.ports.messages import (
@@ -67,18 +68,21 @@ JOIN contact AS c USING (tenant, debtor_id)
 _BEGIN_SENDING = """
 WITH wanted AS (
     SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[],
-                         $6::text[], $7::integer[], $8::text[], $9::text[])
+                         $6::text[], $7::integer[], $8::text[], $9::text[], $11::integer[])
         AS x (tenant, message_id, fence, media_type, content, sha256, size_bytes, provider,
-              recipient_hash)
+              recipient_hash, template_version)
 ), locked AS (
     SELECT w.* FROM message AS m JOIN wanted AS w USING (tenant, message_id)
     WHERE m.fence = w.fence AND m.state = 'planned'
+      -- Who opted out a moment ago is asked about again: the next claim finds it listed.
+      AND NOT EXISTS (SELECT FROM suppression AS s WHERE s.tenant = m.tenant
+          AND s.channel = m.channel AND s.recipient_hash = w.recipient_hash)
     ORDER BY m.tenant, m.message_id FOR UPDATE OF m
 ), begun AS (
     UPDATE message AS m
     SET state = 'sending', reason = NULL, attempts = m.attempts + 1, media_type = x.media_type,
         content = x.content, sha256 = x.sha256, size_bytes = x.size_bytes, provider = x.provider,
-        recipient_hash = x.recipient_hash,
+        recipient_hash = x.recipient_hash, template_version = x.template_version,
         lease_until = clock_timestamp() + make_interval(secs => $10)
     FROM locked AS x WHERE m.tenant = x.tenant AND m.message_id = x.message_id
     RETURNING m.tenant, m.message_id, m.fence, m.provider, m.sha256, m.claimed_by
@@ -152,10 +156,14 @@ class SqlMessages:
         noticed = await raw.fetch(_NOTICES, *_columns(notices))
         tenants = await raw.fetch(_TENANTS, sorted({m.tenant for m in messages}))
         contacts = await raw.fetch(_CONTACTS, *_columns(debtors))
+        own_texts = await SqlTemplates().in_use(
+            connection, {(m.tenant, m.template) for m in messages}
+        )
         return Facts(
+            own_texts=own_texts,
             notices={
                 (row["tenant"], row["notice_id"]): NoticeFacts(
-                    notice=NoticeRequestedV1.model_validate_json(row["body"], extra="ignore"),
+                    notice=NoticeRequestedV2.model_validate_json(row["body"], extra="ignore"),
                     revoked=frozenset(row["revoked"]),
                 )
                 for row in noticed
@@ -192,6 +200,7 @@ class SqlMessages:
             [f.provider for f in frozen],
             [f.recipient_hash for f in frozen],
             lease_s,
+            [f.template_version for f in frozen],
         )
         return {(row["tenant"], row["message_id"]) for row in rows}
 

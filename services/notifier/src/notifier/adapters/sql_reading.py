@@ -12,18 +12,19 @@ from notifier.adapters.sql_rows import MESSAGE_COLUMNS, message_of
 from notifier.domain.feedback import Stage
 from notifier.ports.reading import Attempt, Filter, MessageView
 
-_VIEW = f"""
+VIEW = f"""
 SELECT {MESSAGE_COLUMNS}, n.causation, m.seq, m.reason, m.planned_at, m.not_before, m.sent_at,
-    m.settled_at, m.provider_ref, m.cost_minor, m.stage, m.sha256, m.media_type, m.size_bytes
+    m.settled_at, m.provider_ref, m.cost_minor, m.stage, m.sha256, m.media_type, m.size_bytes,
+    m.template_version
 FROM message AS m JOIN notice AS n USING (tenant, notice_id)
 """
 _PAGE = f"""
-{_VIEW}
+{VIEW}
 WHERE m.seq > $1 AND ($2::uuid IS NULL OR m.notice_id = $2)
   AND ($3::text[] IS NULL OR m.invoice_ids @> $3) AND ($4::text IS NULL OR m.state = $4)
 ORDER BY m.seq LIMIT $5
 """
-_ONE = f"{_VIEW} WHERE m.message_id = $1"
+_ONE = f"{VIEW} WHERE m.message_id = $1"
 _HISTORY = """
 SELECT at, phase, reason, provider, sha256, actor FROM attempt WHERE message_id = $1 ORDER BY n
 """
@@ -39,7 +40,7 @@ class SqlReading:
         rows = await raw.fetch(
             _PAGE, wanted.after, wanted.notice_id, invoices, wanted.state, wanted.limit
         )
-        return [_view(row) for row in rows]
+        return [view_of(row) for row in rows]
 
     async def one(
         self, connection: AsyncConnection, message_id: UUID, *, lock: bool = False
@@ -47,7 +48,7 @@ class SqlReading:
         """One message, locked on request."""
         raw = await driver(connection)
         row = await raw.fetchrow(_ONE + (" FOR UPDATE OF m" if lock else ""), message_id)
-        return None if row is None else _view(row)
+        return None if row is None else view_of(row)
 
     async def history(self, connection: AsyncConnection, message_id: UUID) -> list[Attempt]:
         """What happened to a message, oldest first."""
@@ -63,7 +64,8 @@ class SqlReading:
         return sealed
 
 
-def _view(row: asyncpg.Record) -> MessageView:
+def view_of(row: asyncpg.Record) -> MessageView:
+    """The message in a row of `VIEW`."""
     return MessageView(
         message=message_of(row),
         seq=row["seq"],
@@ -78,4 +80,5 @@ def _view(row: asyncpg.Record) -> MessageView:
         sha256=row["sha256"],
         media_type=row["media_type"],
         size_bytes=row["size_bytes"],
+        template_version=row["template_version"],
     )

@@ -193,6 +193,7 @@ def _as_json(view: MessageView) -> dict[str, Any]:
         "debtor_id": message.debtor_id,
         "channel": message.channel,
         "template": message.template,
+        "template_version": view.template_version,
         "level": message.level,
         "level_no": message.level_no,
         "invoice_ids": message.invoice_ids,

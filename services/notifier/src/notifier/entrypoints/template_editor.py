@@ -40,26 +40,8 @@ class UseBody(BaseModel):
 def editing_routes(editor: TemplateEditor) -> APIRouter:
     """The routes under `/v1/templates/{family}/{language}`."""
     router = APIRouter(prefix="/v1/templates/{family}/{language}", tags=["templates"])
-    may_read, may_write = Depends(require("notices:read")), Depends(require("notices:write"))
-
-    @router.get("")
-    async def get_template(
-        family: str, language: str, principal: Principal = may_read, x_tenant: XTenant = None
-    ) -> dict[str, Any]:
-        """The text in use as YAML, with all versions and what was in use since when."""
-        with found():
-            state = await editor.state(tenant_of(principal, x_tenant), (family, language))
-        return {
-            "template": family,
-            "language": language,
-            "version": state.version,
-            "source": state.source,
-            "versions": [_version(version) for version in state.versions],
-            "uses": [
-                {"version": use.version, "since": use.since, "by": use.used_by}
-                for use in state.uses
-            ],
-        }
+    _reading(router, editor)
+    may_write = Depends(require("notices:write"))
 
     @router.put("")
     async def put_template(
@@ -104,6 +86,31 @@ def editing_routes(editor: TemplateEditor) -> APIRouter:
             )
         return {"template": family, "language": language, "version": body.version}
 
+    return router
+
+
+def _reading(router: APIRouter, editor: TemplateEditor) -> None:
+    may_read = Depends(require("notices:read"))
+
+    @router.get("")
+    async def get_template(
+        family: str, language: str, principal: Principal = may_read, x_tenant: XTenant = None
+    ) -> dict[str, Any]:
+        """The text in use as YAML, with all versions and what was in use since when."""
+        with found():
+            state = await editor.state(tenant_of(principal, x_tenant), (family, language))
+        return {
+            "template": family,
+            "language": language,
+            "version": state.version,
+            "source": state.source,
+            "versions": [_version(version) for version in state.versions],
+            "uses": [
+                {"version": use.version, "since": use.since, "by": use.used_by}
+                for use in state.uses
+            ],
+        }
+
     @router.get("/versions/{version}")
     async def get_version(
         family: str,
@@ -133,8 +140,6 @@ def editing_routes(editor: TemplateEditor) -> APIRouter:
         tenant = tenant_of(principal, x_tenant)
         with found():
             return PlainTextResponse(await editor.diff(tenant, (family, language), before, after))
-
-    return router
 
 
 @contextmanager

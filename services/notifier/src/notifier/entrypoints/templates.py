@@ -17,6 +17,7 @@ from dunning_common.problems import FieldError, ProblemError
 from notifier.content.model import Rendered, TemplateError
 from notifier.content.own import MAX_OWN_CHARS
 from notifier.content.render import Renderer
+from notifier.content.sms import segments
 from notifier.domain.outcome import Sent
 from notifier.handlers.edit_templates import (
     DebtorErasedError,
@@ -192,5 +193,8 @@ def _as(accept: str, rendered: Rendered) -> Response:
             "html": rendered.html,
             "pdf_base64": pdf,
             "remarks": rendered.remarks,
+            "segments": segments(rendered.text or "")
+            if rendered.media_type == "text/plain"
+            else None,
         }
     )

@@ -7,13 +7,13 @@ from typing import Any, assert_never
 
 from dunning_common.events.envelope import Payload
 from dunning_common.events.notifications import (
-    NoticeBouncedV1,
-    NoticeDeliveredV1,
-    NoticeFailedV1,
-    NoticeReturnedV1,
-    NoticeSentV1,
-    NoticeSuppressedV1,
-    NoticeUnknownV1,
+    NoticeBouncedV2,
+    NoticeDeliveredV2,
+    NoticeFailedV2,
+    NoticeReturnedV2,
+    NoticeSentV2,
+    NoticeSuppressedV2,
+    NoticeUnknownV2,
 )
 from dunning_common.ids import account_key
 from dunning_common.outbox import Outgoing
@@ -34,7 +34,7 @@ def announce(
         case State.PLANNED | State.SENDING:
             return []
         case State.SENT:
-            payload = NoticeSentV1(
+            payload = NoticeSentV2(
                 **about,
                 provider=message.provider or "",
                 provider_ref=settlement.provider_ref or "",
@@ -43,13 +43,13 @@ def announce(
                 cost_currency=currency,
             )
         case State.FAILED:
-            payload = NoticeFailedV1(**about, reason=reason)
+            payload = NoticeFailedV2(**about, reason=reason)
         case State.UNKNOWN:
-            payload = NoticeUnknownV1(**about, reason=reason)
+            payload = NoticeUnknownV2(**about, reason=reason)
         case State.SUPPRESSED:
-            payload = NoticeSuppressedV1(**about, reason=reason)
+            payload = NoticeSuppressedV2(**about, reason=reason)
         case State.RETURNED:
-            payload = NoticeReturnedV1(
+            payload = NoticeReturnedV2(
                 **about, reason=reason, refused_invoice_ids=settlement.refused_invoice_ids
             )
         case _:
@@ -62,11 +62,11 @@ def announce_feedback(message: Message, provider: str, knowledge: Knowledge) -> 
     about = _about(message)
     payloads: list[Payload] = []
     if knowledge.delivered is not None:
-        payloads.append(NoticeDeliveredV1(**about, provider=provider))
+        payloads.append(NoticeDeliveredV2(**about, provider=provider))
     if knowledge.bounced is not None:
         bounce = knowledge.bounced
         payloads.append(
-            NoticeBouncedV1(**about, provider=provider, reason=bounce.reason, hard=bounce.hard)
+            NoticeBouncedV2(**about, provider=provider, reason=bounce.reason, hard=bounce.hard)
         )
     return [_outgoing(message, payload) for payload in payloads]
 

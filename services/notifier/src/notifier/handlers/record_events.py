@@ -13,7 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common.consumer import Consumed
 from dunning_common.events.contacts import ContactsChangedV1, DebtorErasedV1
-from dunning_common.events.dunning import NoticeRequestedV1, NoticeRevokedV1
+from dunning_common.events.dunning import (
+    NoticeRequestedV1,
+    NoticeRequestedV2,
+    NoticeRevokedV1,
+    as_requested_v2,
+)
 from dunning_common.events.tenants import TenantRegisteredV1
 from dunning_common.ids import name_id
 from notifier.domain.revocation import revoke
@@ -91,15 +96,15 @@ class _Batch:
                 self.contacts[tenant, payload.debtor_id] = SealedContact(
                     tenant=tenant, debtor_id=payload.debtor_id
                 )
-            case NoticeRequestedV1() as payload:
-                self._add_notice(tenant, payload, event.envelope.id)
+            case NoticeRequestedV1() | NoticeRequestedV2() as payload:
+                self._add_notice(tenant, as_requested_v2(payload), event.envelope.id)
             case NoticeRevokedV1() as payload:
                 ids = self.revoked.setdefault((tenant, payload.notice_id), set())
                 ids.update(payload.invoice_ids)
             case _:
                 pass  # the engine's other decisions are not the postman's business
 
-    def _add_notice(self, tenant: str, notice: NoticeRequestedV1, causation: UUID) -> None:
+    def _add_notice(self, tenant: str, notice: NoticeRequestedV2, causation: UUID) -> None:
         self.notices.append(NewNotice(tenant=tenant, notice=notice, causation=causation))
         self.messages.extend(
             NewMessage(

@@ -20,14 +20,18 @@ from dunning_common.clock import Clock, monotonic
 from dunning_common.db import Database
 from dunning_common.ids import account_key
 from notifier.channels.base import Channel, Deadline, Outcome
-from notifier.domain.message import Settlement, State, plan_again, suppress
+from notifier.content.model import Attachment
+from notifier.domain.enclosure import ENCLOSED_MAX, enclose
+from notifier.domain.message import Message, Settlement, State, plan_again, suppress
 from notifier.domain.outcome import Late, RetryPolicy, Sent, Unknown, settle
 from notifier.domain.revocation import revoke
 from notifier.handlers.permission import combined, denial, permit_requests
+from notifier.handlers.portal_links import Inviter, Pass
 from notifier.handlers.settling import Settler
 from notifier.handlers.write import Job, Written
+from notifier.portal.settings import PortalSettings
 from notifier.ports.ledger import Denied, Granted, Ledger, LedgerUnavailableError, PermitRequest
-from notifier.ports.messages import Claimed, Facts, SendQueue, Settled
+from notifier.ports.messages import Claimed, Facts, MessageKey, SendQueue, Settled
 
 log = structlog.get_logger()
 
@@ -108,10 +112,15 @@ class Sender:
         retry: RetryPolicy,
         clock: Clock,
         worker: str,
+        inviter: Inviter | None = None,
         crash: Crash = no_crash,
         now: Callable[[], float] = monotonic,
     ) -> None:
-        """Make a sender; `worker` names it in the log of attempts, `now` is the monotonic clock."""
+        """Make a sender.
+
+        `worker` names it in the log of attempts, `now` is the monotonic clock; without an
+        `inviter` messages carry no link to the debtor's page.
+        """
         self._db = db
         self._queue = queue
         self._settler = settler
@@ -123,6 +132,7 @@ class Sender:
         self._retry = retry
         self._clock = clock
         self._worker = worker
+        self._inviter = inviter
         self._crash = crash
         self._now = now
         self._stopping = False
@@ -139,9 +149,13 @@ class Sender:
                 connection, worker=self._worker, limit=timing.batch, claim_s=timing.claim_s
             )
             facts = await self._queue.facts(connection, [c.message for c in claimed])
+            rules: Mapping[str, PortalSettings] = {}
+            if self._inviter and claimed:
+                tenants = {c.message.tenant for c in claimed}
+                rules = await self._inviter.settings_of(connection, tenants)
         if not claimed:
             return 0
-        written = await self._prepare(claimed, facts)
+        written = await self._prepare(claimed, facts, rules)
         self._crash("after_render")
         for first in range(0, len(written), timing.parallel):
             wave = written[first : first + timing.parallel]
@@ -151,7 +165,9 @@ class Sender:
             await self._send_wave(wave)
         return len(claimed)
 
-    async def _prepare(self, claimed: Sequence[Claimed], facts: Facts) -> list[Written]:
+    async def _prepare(
+        self, claimed: Sequence[Claimed], facts: Facts, rules: Mapping[str, PortalSettings]
+    ) -> list[Written]:
         """Write the messages that can go; settle those that cannot."""
         facts, complete = await self._completed(claimed, facts)
         verdicts: list[Settled] = []
@@ -163,7 +179,7 @@ class Sender:
             else:
                 verdicts.append(Settled(message=claim.message, settlement=obstacle))
         written: list[Written] = []
-        jobs = await self._jobs(ready, facts, verdicts)
+        jobs = await self._jobs(ready, facts, rules, verdicts)
         for job, result in zip(jobs, await self._writer.write(jobs), strict=True):
             if isinstance(result, Written):
                 written.append(result)
@@ -189,12 +205,17 @@ class Sender:
             return await self._queue.facts(connection, messages), complete
 
     async def _jobs(
-        self, ready: Sequence[Claimed], facts: Facts, verdicts: list[Settled]
+        self,
+        ready: Sequence[Claimed],
+        facts: Facts,
+        rules: Mapping[str, PortalSettings],
+        verdicts: list[Settled],
     ) -> list[Job]:
         """Jobs for messages whose debtor's key the ledger handed out; verdicts for the others."""
         debtors = {(c.message.tenant, c.message.debtor_id) for c in ready}
         try:
             keys = await self._ledger.keys(debtors) if debtors else {}
+            papers = await self._papers([claim.message for claim in ready])
         except LedgerUnavailableError as error:
             log.warning("ledger_unavailable", error=str(error))
             wait = plan_again("waiting_for_ledger", delay_s=self._timing.wait_s)
@@ -218,33 +239,78 @@ class Sender:
                     key=keys[debtor],
                     now=now,
                     age_s=claim.age_s,
+                    own=facts.own_texts.get(message.tenant, {}),
+                    enclosed=papers.get(message.key, ()),
+                    entry=self._entry(message, rules),
                 )
             )
         return jobs
 
+    def _entry(self, message: Message, rules: Mapping[str, PortalSettings]) -> Pass:
+        """The message's own link to the debtor's page, if it carries one."""
+        if self._inviter is None:
+            return Pass()
+        return self._inviter.invite(message, rules.get(message.tenant, PortalSettings()))
+
+    async def _papers(
+        self, messages: Sequence[Message]
+    ) -> dict[MessageKey, tuple[Attachment, ...]]:
+        """The original documents that go with the e-mails among these messages."""
+        mails = [message for message in messages if message.channel == "email"]
+        wanted = {
+            (mail.tenant, invoice_id): None
+            for mail in mails
+            for invoice_id in mail.invoice_ids[:ENCLOSED_MAX]
+        }
+        found = await self._ledger.documents(list(wanted)) if wanted else {}
+        if not found:
+            return {}
+        return {
+            mail.key: enclose(
+                mail.invoice_ids,
+                {
+                    invoice: paper
+                    for (tenant, invoice), paper in found.items()
+                    if tenant == mail.tenant
+                },
+            )
+            for mail in mails
+        }
+
     async def _send_wave(self, wave: Sequence[Written]) -> None:
-        """Freeze, permit, send, record, give back."""
+        """Freeze, permit, send, record, give back.
+
+        The permit of a message of which nobody knows whether it is out is not given back: a mail
+        server that fell silent after the last byte may take the message a moment later, and a
+        payment must not be acknowledged in between. Such a permit ends with its lease, and so do
+        all of a wave that broke off.
+        """
         started = self._now()
         async with self._db.worker() as connection:
             begun = await self._queue.begin_sending(
                 connection, [w.frozen for w in wave], lease_s=self._timing.lease_s
             )
-        wave = [w for w in wave if w.parcel.message.key in begun]
+            wave = [w for w in wave if w.parcel.message.key in begun]
+            if self._inviter and wave:
+                await self._inviter.keep(connection, [w.job.entry for w in wave])
         if not wave:
             return
         self._crash("after_sending")
         requests = [(w, permit_requests(w)) for w in wave]
-        permit_ids = [asked.permit_id for _, several in requests for asked in several]
-        try:
-            await self._send_permitted(requests, started)
-        except Exception:
-            await self._ledger.return_permits(permit_ids)
-            raise
-        await self._ledger.return_permits(permit_ids)
+        in_doubt = await self._send_permitted(requests, started)
+        certain = [
+            asked.permit_id
+            for written, several in requests
+            if written.parcel.message.key not in in_doubt
+            for asked in several
+        ]
+        if certain:
+            await self._ledger.return_permits(certain)
 
     async def _send_permitted(
         self, requests: Sequence[tuple[Written, list[PermitRequest]]], started: float
-    ) -> None:
+    ) -> set[MessageKey]:
+        """Permit, send, record; returns the messages of which nobody knows whether they are out."""
         asked = self._now()
         try:
             answers = await self._ledger.permits(
@@ -272,6 +338,11 @@ class Sender:
             verdicts.append(self._judge(written, outcome))
         self._crash("before_record")
         await self._record(verdicts)
+        return {
+            written.parcel.message.key
+            for (written, _), outcome in zip(going, outcomes, strict=True)
+            if isinstance(outcome, Unknown)
+        }
 
     async def _send_one(self, written: Written, until: float) -> Outcome:
         timing = self._timing

@@ -1,15 +1,15 @@
 """Writes messages: open the contacts, choose the address, render, freeze the bytes, seal them.
 
-Processor work only, one message at a time, so that it can run in threads: no database, no
-network, no clock.
+Processor work, one message at a time, so that it can run in threads: no clock, no network, and no
+database but for one question about a whole batch: which of its addresses must not be written to.
 """
 
 from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo
@@ -17,14 +17,20 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from dunning_common.events.contacts import Contacts
-from dunning_common.events.dunning import NoticeMessage, NoticeRequestedV1
+from dunning_common.events.dunning import Channel as Channels
+from dunning_common.events.dunning import NoticeMessageV2, NoticeRequestedV2
 from dunning_common.events.tenants import TenantRegisteredV1
 from dunning_common.vault import VaultError, open_contacts, seal, unseal
 from notifier.channels.base import Channel, Draft, Parcel, Recipient, Sender
-from notifier.content.model import Rendered, RenderRequest, TemplateError
-from notifier.domain.message import Message, Settlement, fail, suppress
+from notifier.content.model import Attachment, OwnText, Rendered, RenderRequest, TemplateError
+from notifier.domain.message import Message, Settlement, fail, plan_again, suppress
+from notifier.domain.quiet_hours import quiet_for_s
 from notifier.domain.redaction import redact
+from notifier.domain.suppression import Cause
+from notifier.handlers.addressing import first_free, reachable
+from notifier.handlers.portal_links import Pass
 from notifier.ports.messages import FrozenMessage
+from notifier.ports.suppressions import Place
 
 _DEFLATE_LEVEL = 3
 
@@ -36,12 +42,15 @@ class Job:
     """All that is needed to write one message. `now` is real time; `key` is the debtor's."""
 
     message: Message
-    notice: NoticeRequestedV1
+    notice: NoticeRequestedV2
     tenant: TenantRegisteredV1
     ciphertext: str
     key: bytes
     now: datetime
     age_s: float
+    own: Mapping[tuple[str, str], OwnText] = field(default_factory=dict)
+    enclosed: tuple[Attachment, ...] = ()
+    entry: Pass = field(default_factory=Pass)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +60,24 @@ class Written:
     job: Job
     parcel: Parcel
     frozen: FrozenMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """A job whose contacts are open: `recipients` in the order in which they are tried."""
+
+    job: Job
+    channel: Channel
+    contacts: Contacts
+    recipients: Sequence[Recipient]
+
+
+class Listed(Protocol):
+    """Asks the list of addresses that must not be written to, once for a whole batch."""
+
+    async def __call__(self, places: Collection[Place]) -> Mapping[Place, frozenset[Cause]]:
+        """Which of these are listed, and why."""
+        ...
 
 
 class Renders(Protocol):
@@ -80,25 +107,58 @@ class Pool(Protocol):
 class Scribe:
     """Writes messages for the channels it is given."""
 
-    def __init__(self, renderer: Renders, channels: Mapping[str, Channel], pool: Pool) -> None:
+    def __init__(
+        self,
+        renderer: Renders,
+        channels: Mapping[str, Channel],
+        pool: Pool,
+        listed: Listed | None = None,
+    ) -> None:
+        """Make a writer; `listed` knows the addresses that must not be written to, if anybody."""
         self._renderer = renderer
         self._channels = channels
         self._pool = pool
+        self._listed = listed
 
     async def write(self, jobs: Sequence[Job]) -> list[Written | Settlement]:
         """Each message in its final bytes, or the verdict why there is none; in order."""
-        return await self._pool.map(self._write_safely, jobs)
+        opened = await self._pool.map(self._open_safely, jobs)
+        listed = await self._listed_among(opened) if self._listed else {}
+        return await self._pool.map(
+            lambda each: each if isinstance(each, Settlement) else self._write_safely(each, listed),
+            opened,
+        )
 
-    def _write_safely(self, job: Job) -> Written | Settlement:
+    async def _listed_among(
+        self, opened: Sequence[_Opened | Settlement]
+    ) -> Mapping[Place, frozenset[Cause]]:
+        places = {
+            (each.job.message.tenant, each.job.message.channel, recipient.hash)
+            for each in opened
+            if isinstance(each, _Opened)
+            for recipient in each.recipients
+        }
+        return await self._listed(places) if self._listed else {}
+
+    def _open_safely(self, job: Job) -> _Opened | Settlement:
         try:
-            return self.write_one(job)
+            return self._open(job)
         except Exception as error:
             # One message that nobody can write must not hold up the others.
             log.exception("message_unwritable", message_id=str(job.message.message_id))
+            return fail(f"contacts: {type(error).__name__}")
+
+    def _write_safely(
+        self, opened: _Opened, listed: Mapping[Place, frozenset[Cause]]
+    ) -> Written | Settlement:
+        try:
+            return self._write(opened, listed)
+        except Exception as error:
+            log.exception("message_unwritable", message_id=str(opened.job.message.message_id))
             return fail(f"content: {type(error).__name__}")
 
-    def write_one(self, job: Job) -> Written | Settlement:
-        """One message, or the verdict why there is none; safe to call from many threads."""
+    def _open(self, job: Job) -> _Opened | Settlement:
+        """The debtor's addresses for a message, or the verdict why there is none."""
         message = job.message
         channel = self._channels.get(message.channel)
         if channel is None:
@@ -109,13 +169,31 @@ class Scribe:
             )
         except (VaultError, ValueError):
             return fail("contacts_unreadable: the key does not open them")
-        recipient = channel.addressee(contacts, tenant=message.tenant, country=job.tenant.country)
-        if recipient is None:
-            return suppress("no_address")
+        found = reachable(channel, contacts, tenant=message.tenant, country=job.tenant.country)
+        if isinstance(found, Settlement):
+            return found
+        return _Opened(job=job, channel=channel, contacts=contacts, recipients=found)
+
+    def _write(
+        self, opened: _Opened, listed: Mapping[Place, frozenset[Cause]]
+    ) -> Written | Settlement:
+        job, channel, message = opened.job, opened.channel, opened.job.message
+        recipient = first_free(
+            opened.recipients, listed, tenant=message.tenant, channel=message.channel
+        )
+        if isinstance(recipient, Settlement):
+            return recipient
+        wait_s = quiet_for_s(message.channel, ZoneInfo(job.notice.zone), job.now)
+        if wait_s and not job.tenant.sandbox:
+            return plan_again("quiet_hours", delay_s=wait_s)
         try:
-            rendered = self._render(job, contacts)
+            rendered = self._render(job, opened.contacts)
+            if job.enclosed:
+                rendered = replace(rendered, attachments=job.enclosed)
             draft = _draft(job, recipient, rendered, provider=channel.provider)
             bytes_ = channel.freeze(draft)
+            for remark in rendered.remarks:
+                log.warning("message_remark", message_id=str(message.message_id), remark=remark)
         except (TemplateError, ValueError) as error:
             return fail(redact(f"content: {error}"))
         sha256 = hashlib.sha256(bytes_.body).hexdigest()
@@ -128,13 +206,13 @@ class Scribe:
             body=bytes_.body,
             sha256=sha256,
         )
-        return Written(job=job, parcel=parcel, frozen=_frozen(job, parcel, channel.provider))
+        return Written(job=job, parcel=parcel, frozen=_frozen(job, parcel, draft))
 
     def _render(self, job: Job, contacts: Contacts) -> Rendered:
         message = job.message
         return self._renderer.render(
             RenderRequest(
-                channel=_asked(job).channel,
+                channel=_words_of(message.channel),
                 template=message.template,
                 language=contacts.language or job.tenant.language,
                 notice=job.notice,
@@ -142,6 +220,9 @@ class Scribe:
                 tenant=job.tenant,
                 contacts=contacts,
                 message_id=message.message_id,
+                own=job.own,
+                portal_url=job.entry.url,
+                pay_url=job.entry.pay_url(job.notice, _asked(job), job.tenant),
             )
         )
 
@@ -164,7 +245,16 @@ def _context(message: Message) -> str:
     return f"{message.tenant}|{message.debtor_id}|{message.message_id}"
 
 
-def _asked(job: Job) -> NoticeMessage:
+def _words_of(channel: str) -> Channels:
+    """Whose words a message is written with: a channel without words of its own reads as e-mail."""
+    match channel:
+        case "sms" | "letter" | "registered_letter":
+            return channel
+        case _:
+            return "email"
+
+
+def _asked(job: Job) -> NoticeMessageV2:
     """The notice's own description of this message."""
     return next(asked for asked in job.notice.messages if asked.channel == job.message.channel)
 
@@ -175,7 +265,12 @@ def _draft(job: Job, recipient: Recipient, rendered: Rendered, *, provider: str)
     decided = job.notice.decided_at.astimezone(zone)
     return Draft(
         message=replace(job.message, recipient_hash=recipient.hash, provider=provider),
-        sender=Sender(name=job.tenant.name, email=job.tenant.email_from, phone=job.tenant.sms_from),
+        sender=Sender(
+            name=job.tenant.name,
+            email=job.tenant.email_from,
+            phone=job.tenant.sms_from,
+            sandbox=job.tenant.sandbox,
+        ),
         recipient=recipient,
         rendered=rendered,
         dated=decided if job.tenant.sandbox else job.now.astimezone(zone),
@@ -183,13 +278,14 @@ def _draft(job: Job, recipient: Recipient, rendered: Rendered, *, provider: str)
     )
 
 
-def _frozen(job: Job, parcel: Parcel, provider: str) -> FrozenMessage:
+def _frozen(job: Job, parcel: Parcel, draft: Draft) -> FrozenMessage:
     return FrozenMessage(
         message=parcel.message,
         media_type=parcel.media_type,
         content=seal_content(job.key, parcel.body, job.message),
         sha256=parcel.sha256,
         size_bytes=len(parcel.body),
-        provider=provider,
+        provider=draft.message.provider or "",
         recipient_hash=parcel.recipient.hash,
+        template_version=draft.rendered.template_version,
     )
