@@ -21,15 +21,20 @@ from setuptools.command.build_ext import build_ext
 
 _DOMAIN = (
     "account", "arrangement", "budget", "case", "charges", "conditions", "decision", "judgement",
-    "notice", "outcome", "record", "schedule", "spacing", "verdict",
+    "notice", "outcome", "policy", "record", "schedule", "spacing", "verdict",
 )  # fmt: skip
 MODULES = (
     *(f"dunning_engine/domain/{name}" for name in _DOMAIN),
+    "dunning_engine/records",
     "dunning_engine/handlers/apply_decision",
+    "dunning_engine/handlers/open_cases",
     "dunning_engine/handlers/sweep_accounts",
     "dunning_engine/adapters/case_rows",
+    "dunning_engine/adapters/public_law",
+    "dunning_common/canonical",
     "dunning_common/columns",
     "dunning_common/ids",
+    "dunning_common/outbox",
 )
 # Annotations speak to readers and to mypy; taken for C types they would refuse what Python accepts.
 _DIRECTIVES = {"language_level": "3", "annotation_typing": False, "binding": True}

@@ -67,6 +67,7 @@ class Stack:
             database_password=PASSWORD,
             token_keys_file=state.token_keys_file,
             master_key_file=state.master_key_file,
+            evidence_key_file=state.evidence_key_file,
             service_token=tokens.for_services(state.signing_key_file, SystemClock()),
             provider_secret="none",
             spool_folder=state.private("spool"),

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from dunning_common.consumer import Consumed
 from dunning_common.db import Database
 from dunning_common.events.contacts import Contacts
-from dunning_common.events.dunning import NoticeItem, NoticeMessage, NoticeRequestedV1
+from dunning_common.events.dunning import NoticeItemV2, NoticeMessageV2, NoticeRequestedV2
 from dunning_common.events.envelope import Envelope
 from dunning_common.events.tenants import TenantRegisteredV1
 from dunning_common.ids import account_key, name_id
@@ -97,12 +97,12 @@ async def fill_ledger(stack: Stack, debtors: int) -> None:
     await stack.until_published(LEDGER)
 
 
-def notice(debtor: int, this_round: int) -> NoticeRequestedV1:
+def notice(debtor: int, this_round: int) -> NoticeRequestedV2:
     """A first reminder of all that a debtor owes."""
     name = f"{debtor}-{this_round}"
     numbers = range(ITEMS * debtor, ITEMS * (debtor + 1))
     items = [invoice_item(number, debtor, due_on=DUE) for number in numbers]
-    return NoticeRequestedV1(
+    return NoticeRequestedV2(
         notice_id=name_id("notice", name),
         debtor_id=f"D{debtor:05}",
         decided_at=DECIDED,
@@ -112,7 +112,7 @@ def notice(debtor: int, this_round: int) -> NoticeRequestedV1:
         decision_id=name_id("decision", name),
         pay_by=date(2026, 2, 17),
         items=tuple(
-            NoticeItem(
+            NoticeItemV2(
                 invoice_id=item["invoice_id"],
                 number=item["invoice_id"],
                 level="first_reminder",
@@ -128,7 +128,7 @@ def notice(debtor: int, this_round: int) -> NoticeRequestedV1:
             for item in items
         ),
         messages=(
-            NoticeMessage(
+            NoticeMessageV2(
                 channel="email",
                 template="first_reminder",
                 level="first_reminder",
@@ -139,7 +139,7 @@ def notice(debtor: int, this_round: int) -> NoticeRequestedV1:
     )
 
 
-async def plan(db: Database, notices: Sequence[NoticeRequestedV1]) -> None:
+async def plan(db: Database, notices: Sequence[NoticeRequestedV2]) -> None:
     """What the notifier's consumer does with a batch; its senders wake when it commits."""
     settler = Settler(SqlMessages(), currency="EUR", registry=CollectorRegistry())
     events = [
@@ -161,7 +161,7 @@ async def plan(db: Database, notices: Sequence[NoticeRequestedV1]) -> None:
         await RecordEvents(SqlInbox(), settler)(connection, events)
 
 
-async def until_sent(stack: Stack, notices: Sequence[NoticeRequestedV1]) -> float:
+async def until_sent(stack: Stack, notices: Sequence[NoticeRequestedV2]) -> float:
     """Seconds from the first claim to the last record; all must have been sent."""
     ids = [each.notice_id for each in notices]
     await stack.until_sql(
@@ -180,7 +180,7 @@ async def until_sent(stack: Stack, notices: Sequence[NoticeRequestedV1]) -> floa
     return float(row["seconds"])
 
 
-def request(debtor: int, each: NoticeRequestedV1, tenant: TenantRegisteredV1) -> RenderRequest:
+def request(debtor: int, each: NoticeRequestedV2, tenant: TenantRegisteredV1) -> RenderRequest:
     """What the notifier renders for this notice."""
     item = debtor_item(debtor)
     return RenderRequest(

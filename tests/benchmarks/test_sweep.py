@@ -1,9 +1,10 @@
-"""How fast the engine decides about due cases, beside PostgreSQL claiming and writing the same rows;
+"""How fast the engine decides about due cases, beside plain SQL claiming and writing the same rows;
 and what a sweep costs that finds nothing due among a million open cases.
 
-Deciding includes loading the dossiers, the decision and its record; the limit is told what to
-write, and writes it without leaving the database. Sweepers are processes, one for each of two
-cores, as in production; the limit has as many connections.
+Deciding includes loading the dossiers, the decision and its record; the limits are told what to
+write. There are three: PostgreSQL copies the rows from a table beside, and none leaves it; or a
+program sends them, a table a statement or a row a statement (`plain_client`). Sweepers are
+processes, one for each of two cores, as in production; each limit has as many connections.
 """
 
 from __future__ import annotations
@@ -34,7 +35,15 @@ from standalone import environment
 from standalone.embedded import child
 from tests.benchmarks.conftest import Record
 from tests.benchmarks.measure import median, scaled
-from tests.benchmarks.rows import Table, plain_update, tables_of
+from tests.benchmarks.rows import (
+    CLAIM,
+    INSERTED,
+    UPDATED,
+    Table,
+    changed_columns,
+    plain_update,
+    tables_of,
+)
 from tests.benchmarks.stack import until
 from tests.conftest import Databases
 
@@ -52,6 +61,7 @@ MIB = 2**20
 
 Sql: TypeAlias = "asyncpg.Connection[Any]"
 
+ROOT = Path(__file__).resolve().parents[2]
 COMPILED = os.environ.get("DUNNING_COMPILED_CORE")
 """Where `make compiled` put the engine's core; `make bench` says so."""
 CORES: Mapping[str, Mapping[str, str]] = (
@@ -59,12 +69,6 @@ CORES: Mapping[str, Mapping[str, str]] = (
 )
 
 BATCH = Settings.model_fields["sweep_batch"].default
-CLAIM = """
-SELECT debtor_id FROM account
-WHERE time_source = 'real' AND next_action_at <= statement_timestamp()
-  AND returns = returns_checked
-ORDER BY next_action_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
-"""
 PROBE = """
 SELECT next_action_at FROM account
 WHERE time_source = 'real' AND next_action_at <= statement_timestamp()
@@ -75,8 +79,8 @@ WAKE = """
 UPDATE account SET next_action_at = clock_timestamp()
 WHERE substr(debtor_id, 2)::int % $1 = $2
 """
-UPDATED = ("dunning_case", "account", "stream_head")
-INSERTED = ("notice", "case_level", "decision", "outbox")
+WAYS_TO_SEND = ("rows", "sets")
+"""Of `plain_client`."""
 
 
 async def test_sweep(databases: Databases, record: Record, tmp_path: Path) -> None:
@@ -87,7 +91,7 @@ async def test_sweep(databases: Databases, record: Record, tmp_path: Path) -> No
     await open_cases(bench, accounts * rounds)
     await bench.db.close()
     await grow_older(databases, name)
-    copy_name = await copy_database(databases, name)
+    copy_name = await copy_database(databases, name, "plain")
 
     done = await connect(databases, name)
     values: dict[str, list[float]] = {figure: [] for figure in CORES}
@@ -101,23 +105,32 @@ async def test_sweep(databases: Databases, record: Record, tmp_path: Path) -> No
     counted = await done.fetchval("SELECT count(*) FROM case_level WHERE outcome = 'in_flight'")
     assert counted == accounts * rounds * CASES_PER_ACCOUNT
 
-    plain = [await connect(databases, copy_name) for _ in range(PROCESSES)]
     tables = await tables_of(done, (*UPDATED, *INSERTED))
-    await keep(done, plain[0], tables)
+    await keep(databases, done, copy_name, tables)
+    copies = {way: await copy_database(databases, copy_name, way) for way in WAYS_TO_SEND}
+    plain = [await connect(databases, copy_name) for _ in range(PROCESSES)]
     limits = []
     for number in range(rounds):
         await plain[0].execute(WAKE, rounds, number)
         started = time.perf_counter()
         await asyncio.gather(*(write_all_plainly(sql, tables) for sql in plain))
         limits.append(accounts * CASES_PER_ACCOUNT / (time.perf_counter() - started))
-    for table in tables:
-        count = f"SELECT count(*) FROM {table.name}"
-        assert await plain[0].fetchval(count) == await done.fetchval(count), table.name
+    await check_same(done, plain[0], tables)
+    sent: dict[str, list[float]] = {}
+    for way, copied in copies.items():
+        sent[way] = [
+            accounts * CASES_PER_ACCOUNT / seconds
+            async for seconds in sending(databases, copied, way, rounds)
+        ]
+        async with connected(databases, copied) as sql:
+            await check_same(done, sql, tables)
 
     for sql in (done, *plain):
         await sql.close()
     for figure, found in values.items():
         record(figure, median(found), "cases/s", median(limits))
+    for way, found in sent.items():
+        record(f"sweep_of_{way}_sent", median(values["sweep"]), "cases/s", median(found))
     # Of memory less is better, so the ratio is limit / value (see `Line.ratio`).
     first, *_, last = memory["sweep"]
     record("sweep_memory_mib", last, "MiB", first)
@@ -223,9 +236,9 @@ async def grow_older(databases: Databases, name: str) -> None:
     await sql.close()
 
 
-async def copy_database(databases: Databases, name: str) -> str:
+async def copy_database(databases: Databases, name: str, way: str) -> str:
     """The same once more; nobody may be connected."""
-    copied = f"{name}_plain"
+    copied = f"{name}_{way}"
     sql = await asyncpg.connect(databases.admin_url("postgres"))
     await sql.execute(f"CREATE DATABASE {copied} TEMPLATE {name}")
     await sql.close()
@@ -239,8 +252,21 @@ async def connect(databases: Databases, name: str) -> Sql:
     )
 
 
-async def keep(done: Sql, plain: Sql, tables: Sequence[Table]) -> None:
+@asynccontextmanager
+async def connected(databases: Databases, name: str) -> AsyncIterator[Sql]:
+    """As `connect`, closed at the end."""
+    sql = await connect(databases, name)
+    yield sql
+    await sql.close()
+
+
+async def keep(databases: Databases, done: Sql, copy_name: str, tables: Sequence[Table]) -> None:
     """Bring what the sweep wrote, to be written again: each table's rows into `kept`."""
+    async with connected(databases, copy_name) as plain:
+        await _keep(done, plain, tables)
+
+
+async def _keep(done: Sql, plain: Sql, tables: Sequence[Table]) -> None:
     await plain.execute("CREATE SCHEMA kept")
     for table in tables:
         rows = io.BytesIO()
@@ -284,6 +310,48 @@ async def write_plainly(sql: Sql, tables: Sequence[Table]) -> int:
                     of_these,
                 )
     return len(debtors)
+
+
+async def sending(databases: Databases, name: str, way: str, rounds: int) -> AsyncIterator[float]:
+    """Make the accounts of each round due and let programs send their rows; the seconds of each."""
+    command = [
+        sys.executable, "-m", "tests.benchmarks.plain_client",
+        databases.admin_url(name), SCHEMA.schema, way, str(BATCH),
+    ]  # fmt: skip
+    clients = [
+        subprocess.Popen(  # noqa: ASYNC220 -- nothing else waits meanwhile
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+        )
+        for _ in range(PROCESSES)
+    ]
+    listening = [client.stdin for client in clients if client.stdin]
+    talking = [client.stdout for client in clients if client.stdout]
+
+    async def heard(word: str) -> None:
+        for talk in talking:
+            assert (await asyncio.to_thread(talk.readline)).strip() == word
+
+    try:
+        await heard("ready")
+        async with connected(databases, name) as sql:
+            for number in range(rounds):
+                await sql.execute(WAKE, rounds, number)
+                started = time.perf_counter()
+                for listen in listening:
+                    print("go", file=listen, flush=True)
+                await heard("done")
+                yield time.perf_counter() - started
+    finally:
+        for client in clients:
+            client.communicate(timeout=60)
+
+
+async def check_same(done: Sql, plain: Sql, tables: Sequence[Table]) -> None:
+    """Every row that the sweep wrote was written again."""
+    for table in tables:
+        count = f"SELECT count(*) FROM {table.name}"
+        assert await plain.fetchval(count) == await done.fetchval(count), table.name
+        assert await changed_columns(plain, table) == [], table.name
 
 
 async def fill_with_open_cases(sql: Sql, cases: int) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from random import Random
 from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dunning_common.events.dunning import ChargeAssessedV1, NoticeMessage
+from dunning_common.events.dunning import ChargeAssessedV1, NoticeMessageV2
 from dunning_common.events.envelope import Envelope
+from dunning_common.events.notifications import NoticeBouncedV1
 from dunning_common.events.registry import parse_payload
 from dunning_engine.handlers.fold_notifications import (
     RETURNS_MAX,
@@ -55,7 +57,7 @@ def _row(invoice_id: str = "i1", *channels: str, **more: object) -> LevelRow:
 
 def _news(outcome: Outcome, channel: str = "email", *invoices: str) -> News:
     covered = invoices or ("i1",)
-    message = NoticeMessage(
+    message = NoticeMessageV2(
         channel=channel,  # type: ignore[arg-type]
         template="first_reminder",
         level="first_reminder",
@@ -63,7 +65,7 @@ def _news(outcome: Outcome, channel: str = "email", *invoices: str) -> News:
         invoice_ids=covered,
     )
     request = Envelope(
-        type="NoticeRequestedV1",
+        type="NoticeRequestedV2",
         source="dunning-engine",
         subject=str(NOTICE),
         tenant="acme",
@@ -206,3 +208,85 @@ def test_news_of_a_stranger_are_set_aside() -> None:
 
     assert len(folded.strays) == 1
     assert folded.levels == folded.heard == ()
+
+
+ARRIVING: list[tuple[Outcome, ...]] = [("sent",), ("sent", "delivered"), ("unknown",)]
+LOST: list[tuple[Outcome, ...]] = [
+    ("sent", "bounced"),
+    ("sent", "delivered", "bounced"),
+    ("bounced",),
+    ("failed",),
+    ("suppressed",),
+]
+
+
+@given(
+    fates=st.lists(st.sampled_from([*ARRIVING, *LOST]), min_size=3, max_size=3),
+    chance=st.randoms(use_true_random=False),
+    batches=st.integers(1, 9),
+)
+def test_a_level_counts_as_served_when_something_of_it_arrived_whatever_came_first(
+    fates: list[tuple[Outcome, ...]], chance: Random, batches: int
+) -> None:
+    news = [_news(o, CHANNELS[n]) for n, outcomes in enumerate(fates) for o in outcomes]
+    chance.shuffle(news)
+    row = _row("i1", *CHANNELS)
+
+    for number in range(batches):
+        part = news[number * len(news) // batches : (number + 1) * len(news) // batches]
+        folded = fold_notifications([row], part) if part else None
+        row = folded.levels[0] if folded and folded.levels else row
+
+    arrived = any(fate in ARRIVING for fate in fates)
+    assert row.outcome == ("served" if arrived else "failed")
+    came_back = {CHANNELS[n] for n, fate in enumerate(fates) if "bounced" in fate}
+    assert arrived or set(row.bounced or ()) == came_back
+
+
+def _served(*channels: str, **more: object) -> LevelRow:
+    """A level that counted as served, by messages that were sent."""
+    sent = {channel: ChannelNews(state="sent") for channel in channels or ("email",)}
+    return _row(
+        "i1", *channels, **{"outcome": "served", "served_at": AT, "channels": sent,
+        "in_flight": False} | more,
+    )  # fmt: skip
+
+
+def test_the_last_bounce_of_a_served_level_takes_it_back_and_says_so() -> None:
+    folded = fold_notifications([_served("email", "sms")], [_news("bounced", "email")])
+    both = fold_notifications(
+        [_served("email", "sms")], [_news("bounced", "email"), _news("bounced", "sms")]
+    )
+
+    assert folded.missed == folded.events == ()
+    (row,) = both.missed
+    assert (row.outcome, row.reason, row.bounced) == ("failed", "bounced", ("email", "sms"))
+    assert row.served_at == AT, "that it was served once is kept: its charges are booked"
+    assert [type(event.payload).__name__ for event in both.events] == ["LevelUndeliveredV1"]
+    assert both.unsent == ((AccountKey("acme", "d1"), date(2026, 4, 8)),)
+
+
+def test_what_goes_out_and_bounces_in_one_batch_was_never_announced() -> None:
+    folded = fold_notifications([_row()], [_news("sent"), _news("bounced")])
+
+    (row,) = folded.finished
+    assert (row.outcome, row.served_at, row.bounced) == ("failed", None, ("email",))
+    assert folded.missed == folded.events == ()
+
+
+def test_a_bounce_is_only_kept_when_the_ladder_went_on() -> None:
+    folded = fold_notifications([_served(is_last=False)], [_news("bounced")])
+
+    (row,) = folded.levels
+    assert row.outcome == "served"
+    assert row.channels["email"].state == "bounced"
+    assert folded.missed == folded.events == ()
+
+
+def test_both_versions_of_news_are_understood() -> None:
+    news = _news("bounced")
+    older = NoticeBouncedV1.model_validate(news.payload.model_dump())
+
+    folded = fold_notifications([_served()], [News(envelope=news.envelope, payload=older)])
+
+    assert _outcome(folded) == "failed"

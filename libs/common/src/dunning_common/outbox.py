@@ -6,6 +6,7 @@ that key's row lock, so that the order of commits is the order of sequences.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -61,37 +62,33 @@ async def append(connection: AsyncConnection, events: Sequence[Outgoing], *, sou
     if not events:
         return
     raw = await driver(connection)
-    counts: dict[tuple[str, str, str], int] = {}
-    for event in events:
-        place = (event.payload.topic, event.key, event.tenant)
-        counts[place] = counts.get(place, 0) + 1
-    ordered = sorted(counts)
+    places = [(event.payload.topic, event.key, event.tenant) for event in events]
+    counts = Counter(places)
     heads = await raw.fetch(
-        _TAKE_SEQUENCES, *_PLACES.arguments([(*place, counts[place]) for place in ordered])
+        _TAKE_SEQUENCES, *_PLACES.arguments([(*place, counts[place]) for place in sorted(counts)])
     )
     taken = {(topic, key): count for (topic, key, _), count in counts.items()}
-    following = {
-        (row["topic"], row["key"]): row["sequence"] - taken[row["topic"], row["key"]] + 1
-        for row in heads
-    }
+    following: dict[tuple[str, str], int] = {}
+    for topic, key, last in heads:
+        following[topic, key] = last - taken[topic, key] + 1
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
     rows = []
-    for event in events:
-        topic, event_id = event.payload.topic, new_id()
-        sequence = following[topic, event.key]
-        following[topic, event.key] = sequence + 1
+    traceparent = carrier.get("traceparent")
+    for event, (topic, key, tenant) in zip(events, places, strict=True):
+        event_id, sequence = new_id(), following[topic, key]
+        following[topic, key] = sequence + 1
         envelope = seal(
             event.payload,
             event_id=event_id,
             source=source,
             subject=event.subject,
-            tenant=event.tenant,
-            key=event.key,
+            tenant=tenant,
+            key=key,
             sequence=sequence,
             causation=event.causation,
-            traceparent=carrier.get("traceparent"),
+            traceparent=traceparent,
         )
-        rows.append((event_id, topic, event.key, event.tenant, sequence, envelope))
+        rows.append((event_id, topic, key, tenant, sequence, envelope))
     await raw.execute(_WRITE, *_EVENTS.arguments(rows))
     connection.info[OUTBOX_WRITTEN] = True

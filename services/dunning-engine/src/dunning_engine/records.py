@@ -79,7 +79,9 @@ class LevelRow(Value, frozen=True, kw_only=True):
     """One try of one level of one invoice, with the flight of its case.
 
     `charges` are the charges that the notice names, announced to the ledger once it was served.
-    `in_flight` says that the case still waits for exactly this notice.
+    `in_flight` says that the case still waits for exactly this notice, `is_last` that the ladder
+    did not go on behind it. `bounced` are the channels that turned out to be dead, once the try
+    has failed for it.
     """
 
     tenant: str
@@ -100,6 +102,8 @@ class LevelRow(Value, frozen=True, kw_only=True):
     revoked: bool
     returns: int
     time_source: TimeSource
+    is_last: bool = True
+    bounced: tuple[str, ...] | None = None
 
     @property
     def account_key(self) -> AccountKey:
@@ -202,15 +206,26 @@ class Changes:
     accounts: list[AccountAfter] = field(default_factory=list)
     events: list[Outgoing] = field(default_factory=list)
 
-    def extend(self, other: Changes) -> None:
-        """Add what another account's decision writes."""
-        self.cases += other.cases
-        self.levels += other.levels
-        self.notices += other.notices
-        self.holds_ended += other.holds_ended
-        self.records += other.records
-        self.accounts += other.accounts
-        self.events += other.events
+    def mark(self) -> tuple[int, ...]:
+        """How much there is of each, for `back_to`."""
+        return tuple([len(rows) for rows in self._all])
+
+    def back_to(self, mark: tuple[int, ...]) -> None:
+        """Forget what was added since: deciding about an account failed half-way."""
+        for rows, length in zip(self._all, mark, strict=True):
+            del rows[length:]
+
+    @property
+    def _all(self) -> tuple[list[Any], ...]:
+        return (
+            self.cases,
+            self.levels,
+            self.notices,
+            self.holds_ended,
+            self.records,
+            self.accounts,
+            self.events,
+        )
 
 
 class ClockRow(Value, frozen=True, kw_only=True):

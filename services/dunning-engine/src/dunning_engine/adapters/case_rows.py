@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ import orjson
 from dunning_engine.adapters.sql_facts import balances_from_json
 from dunning_engine.adapters.sql_holds import instalments_from_json
 from dunning_engine.domain.account import Account, Hold
-from dunning_engine.domain.case import Approval, Case, InFlight, Served
+from dunning_engine.domain.case import Approval, Case, InFlight, Served, Undelivered
 from dunning_engine.records import AccountKey, CaseKey, Dossier, NewLevel, StoredCase
 
 Row = Mapping[str, Any]
@@ -30,7 +31,11 @@ def assemble(
 ) -> list[Dossier]:
     """Put the rows of several tables together, one dossier an account, in the accounts' order."""
     served: defaultdict[tuple[str, str], list[Served]] = defaultdict(list)
+    missed: defaultdict[tuple[str, str], list[Undelivered]] = defaultdict(list)
     for row in levels:
+        if row["bounced"] is not None:
+            missed[row["tenant"], row["invoice_id"]].append(_undelivered(row))
+            continue
         served[row["tenant"], row["invoice_id"]].append(
             Served(
                 level_no=row["level_no"],
@@ -38,27 +43,36 @@ def assemble(
                 on=row["decided_on"],
                 outcome=row["outcome"],
                 reason=row["reason"],
+                delivered=row["delivered"],
             )
         )
     of_account: defaultdict[tuple[str, str], list[StoredCase]] = defaultdict(list)
     for row in cases:
-        done = tuple(served[row["tenant"], row["invoice_id"]])
-        of_account[row["tenant"], row["debtor_id"]].append(_stored_case(row, done))
+        invoice = (row["tenant"], row["invoice_id"])
+        done, undelivered = tuple(served[invoice]), tuple(missed[invoice])
+        of_account[row["tenant"], row["debtor_id"]].append(_stored_case(row, done, undelivered))
     held: defaultdict[tuple[str, str], list[Hold]] = defaultdict(list)
     for row in holds:
         held[row["tenant"], row["debtor_id"]].append(_hold(row))
-    return [
-        Dossier(
-            account=_account(row, tuple(held[row["tenant"], row["debtor_id"]])),
-            policy_id=row["policy_id"],
-            default_policy_id=row["default_policy_id"],
-            cases=tuple(of_account[row["tenant"], row["debtor_id"]]),
-            now=_now(row, held[row["tenant"], row["debtor_id"]]),
-            time_source=row["time_source"],
-            verdict_hash=row["verdict_hash"],
+    dossiers: list[Dossier] = []
+    same: datetime | None = None
+    for row in accounts:
+        key = (row["tenant"], row["debtor_id"])
+        now = _now(row, held[key])
+        if same is None or now != same:
+            same = now
+        dossiers.append(
+            Dossier(
+                account=_account(row, tuple(held[key])),
+                policy_id=row["policy_id"],
+                default_policy_id=row["default_policy_id"],
+                cases=tuple(of_account[key]),
+                now=same,  # one object for the whole claim: what is known of it is found at once
+                time_source=row["time_source"],
+                verdict_hash=row["verdict_hash"],
+            )
         )
-        for row in accounts
-    ]
+    return dossiers
 
 
 def case_columns(key: CaseKey, stored: StoredCase) -> tuple[Any, ...]:
@@ -106,9 +120,14 @@ def level_columns(level: NewLevel) -> tuple[Any, ...]:
         level.outcome,
         level.reason,
         level.served_at,
-        orjson.dumps({channel: ["pending", None] for channel in level.channels}).decode(),
+        _pending(level.channels),
         orjson.dumps(level.charges).decode() if level.charges else None,
     )
+
+
+@lru_cache(maxsize=64)
+def _pending(channels: tuple[str, ...]) -> str:
+    return orjson.dumps({channel: ["pending", None] for channel in channels}).decode()
 
 
 def notice_columns(
@@ -164,7 +183,19 @@ def _hold(row: Row) -> Hold:
     )
 
 
-def _stored_case(row: Row, served: tuple[Served, ...]) -> StoredCase:
+def _undelivered(row: Row) -> Undelivered:
+    return Undelivered(
+        level_no=row["level_no"],
+        code=row["level"],
+        bounced=tuple(row["bounced"]),
+        charged=row["served_at"] is not None,
+        forgiven=row["forgiven"],
+    )
+
+
+def _stored_case(
+    row: Row, served: tuple[Served, ...], undelivered: tuple[Undelivered, ...]
+) -> StoredCase:
     pinned = row["policy_id"] is not None
     return StoredCase(
         case=Case(
@@ -193,6 +224,7 @@ def _stored_case(row: Row, served: tuple[Served, ...]) -> StoredCase:
             not_before=row["not_before"],
             approval=_approval(row),
             tags=_tags(row["tags"]),
+            undelivered=undelivered,
         ),
         pinned=pinned,
         wanted_policy_id=row["wanted_policy_id"],

@@ -68,10 +68,10 @@ _LIVE_CASES = f"{_CASES} AND c.live"
 _INVOICES = RowSet(tenant="text", invoice_id="text")
 _LEVELS = f"""
 SELECT l.tenant, l.invoice_id, coalesce(l.rung, l.level_no) AS level_no, l.level, l.decided_on,
-    l.outcome, l.reason
+    l.outcome, l.reason, l.delivered, l.bounced, l.forgiven, l.served_at
 FROM {_INVOICES.source("w")}
 JOIN case_level l ON l.tenant = w.tenant AND l.invoice_id = w.invoice_id
-WHERE l.outcome IN ('served', 'lapsed')
+WHERE l.outcome IN ('served', 'lapsed') OR l.bounced IS NOT NULL
 ORDER BY l.tenant, l.invoice_id, l.decided_at, l.level_no
 """
 _HOLDS = f"""

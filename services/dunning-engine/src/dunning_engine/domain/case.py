@@ -25,7 +25,8 @@ class Served(Value, frozen=True, kw_only=True):
     Reasons: `too_late` (its time passed before it could go out), `not_applicable` (its conditions
     did not hold), `rejected` (a person skipped it).
     `level_no` is its place in the present version of the policy. `on` is the completion day: the
-    date in the debtor's zone on which the level was decided.
+    date in the debtor's zone on which the level was decided. `delivered` says that a provider
+    reported the arrival of one of its messages.
     """
 
     level_no: int
@@ -33,6 +34,22 @@ class Served(Value, frozen=True, kw_only=True):
     on: date
     outcome: LevelOutcome = "served"
     reason: str | None = None
+    delivered: bool = False
+
+
+class Undelivered(Value, frozen=True, kw_only=True):
+    """A try of a level of which nothing arrived, though it had gone out.
+
+    `bounced` are the channels whose address turned out to be dead. With `charged` the level had
+    counted as served, and its charges were announced; they stay. New contacts make it `forgiven`:
+    its channels may be tried again.
+    """
+
+    level_no: int
+    code: str
+    bounced: tuple[str, ...] = ()
+    charged: bool = False
+    forgiven: bool = False
 
 
 class Approval(Value, frozen=True, kw_only=True):
@@ -78,6 +95,7 @@ class Case(Value, frozen=True, kw_only=True):
     `disputed_minor` is the part of the principal that is disputed and not dunned.
     `not_before` is the day before which nothing goes out, because a hold ended a short while ago.
     `approval` is the last word of a person about a level that needs one.
+    `undelivered` are the tries that went out and did not arrive.
     """
 
     invoice_id: str
@@ -106,6 +124,7 @@ class Case(Value, frozen=True, kw_only=True):
     not_before: date | None = None
     approval: Approval | None = None
     tags: tuple[str, ...] = ()
+    undelivered: tuple[Undelivered, ...] = ()
 
     @property
     def due_minor(self) -> int:
@@ -128,6 +147,19 @@ class Case(Value, frozen=True, kw_only=True):
     def level_no(self) -> int:
         """Number of the last level that is done (0: none yet)."""
         return max((done.level_no for done in self.served), default=0)
+
+    def dead_channels(self, level_no: int) -> frozenset[str]:
+        """The channels by which the level cannot arrive, unless the contacts change."""
+        return frozenset(
+            channel
+            for found in self.undelivered
+            if found.level_no == level_no and not found.forgiven
+            for channel in found.bounced
+        )
+
+    def was_charged(self, code: str) -> int:
+        """How often the level went out with its charges and did not arrive."""
+        return sum(found.charged and found.code == code for found in self.undelivered)
 
     def requested(self, notice_id: UUID, level_no: int) -> Case:
         """A notice with this invoice was requested."""
@@ -155,6 +187,21 @@ class Case(Value, frozen=True, kw_only=True):
             failure_reason=reason,
         )
 
+    def bounced(self, done: Served, reason: str, *channels: str) -> Case:
+        """The last level, which was served, did not arrive after all: it is the next one again.
+
+        `channels` are those whose address is dead.
+        """
+        missed = Undelivered(level_no=done.level_no, code=done.code, bounced=channels, charged=True)
+        return replace(
+            self,
+            served=tuple(other for other in self.served if other is not done),
+            undelivered=(*self.undelivered, missed),
+            failures=1,
+            last_failure_on=done.on,
+            failure_reason=reason,
+        )
+
     def returned(self) -> Case:
         """The notice in flight came back unsent (permit refused, revoked): decide again."""
         return replace(self, in_flight=None)
@@ -173,7 +220,13 @@ class Case(Value, frozen=True, kw_only=True):
 
     def contacts_changed(self) -> Case:
         """New addresses: what failed before may be tried again at once."""
-        return replace(self, failures=0, last_failure_on=None, failure_reason=None)
+        return replace(
+            self,
+            failures=0,
+            last_failure_on=None,
+            failure_reason=None,
+            undelivered=tuple(replace(found, forgiven=True) for found in self.undelivered),
+        )
 
     def _advanced(self, done: Served) -> Case:
         return replace(

@@ -198,6 +198,8 @@ def _fee(
     if amount_minor <= 0:
         return None, step("no_fee", reason="none_in_this_currency")
     basis = f"policy {policy.policy_id}, version {policy.version}, level {level.code}"
+    if case.was_charged(level.code):
+        return None, step("no_fee", reason="charged_before")
     charge = _charge(account, case, level, "fee", amount_minor, today, basis)
     return replace(charge, per=fee.per), step("fee", amount_minor=amount_minor, per=fee.per)
 
@@ -212,9 +214,11 @@ def _charge(
     basis: str,
     segments: tuple[ChargeSegment, ...] = (),
 ) -> ChargePlan:
+    # One per invoice, level and kind: however often the level is tried, it is charged once. Only
+    # interest of days after a try that was charged and did not arrive is a charge of its own.
+    again = [str(times)] if (times := case.was_charged(level.code)) else []
     return ChargePlan(
-        # One per invoice, level and kind: however often the level is tried, it is charged once.
-        charge_id=name_id("charge", account.tenant, case.invoice_id, level.code, kind),
+        charge_id=name_id("charge", account.tenant, case.invoice_id, level.code, kind, *again),
         invoice_id=case.invoice_id,
         kind=kind,
         currency=case.currency,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from uuid import UUID
 
 from dunning_common.ids import name_id
@@ -89,15 +90,15 @@ def decide(
         decided_at=now,
         decided_on=today,
         notices=compose_notices(account, items, policies, now, today),
-        lapses=tuple(lapse for ruling in rulings for lapse in ruling.lapses),
-        hand_overs=tuple(ruling.hand_over for ruling in rulings if ruling.hand_over),
-        closings=tuple(ruling.closing for ruling in rulings if ruling.closing),
-        reopened=tuple(ruling.verdict.invoice_id for ruling in rulings if ruling.reopened),
-        revocations=tuple(ruling.revocation for ruling in rulings if ruling.revocation),
+        lapses=tuple([lapse for ruling in rulings for lapse in ruling.lapses]),
+        hand_overs=tuple([ruling.hand_over for ruling in rulings if ruling.hand_over]),
+        closings=tuple([ruling.closing for ruling in rulings if ruling.closing]),
+        reopened=tuple([ruling.verdict.invoice_id for ruling in rulings if ruling.reopened]),
+        revocations=tuple([ruling.revocation for ruling in rulings if ruling.revocation]),
         holds_ended=ended,
         resumes=resumes,
         credit_block=_credit_block(account, cases, policies),
-        verdicts=tuple(ruling.verdict for ruling in rulings),
+        verdicts=tuple([ruling.verdict for ruling in rulings]),
         next_action_at=min(wakes, default=None),
     )
 
@@ -203,6 +204,12 @@ def _asks_for_block(case: Case, policy: Policy | None) -> bool:
     return False
 
 
+@lru_cache(maxsize=16)
+def _written(now: datetime) -> str:
+    """An instant in UTC as text; all accounts of a sweep have the same."""
+    return now.isoformat()
+
+
 def _decision_id(
     situation: Situation,
     rulings: Sequence[Ruling],
@@ -216,6 +223,6 @@ def _decision_id(
         if ruling.has_effects
     ]
     account = situation.account
-    at = situation.now.isoformat()
+    at = _written(situation.now)
     ended = [end.hold_id for end in ends]
     return name_id("decision", account.tenant, account.debtor_id, at, *parts, *ended)

@@ -118,6 +118,7 @@ def _next(verdict: Verdict, zone: str) -> NextStep | None:
 OBSTACLE_STEPS = (
     "held",
     "attempts",
+    "dead_end",
     "minimum",
     "unmet",
     "stale_feed",
@@ -170,6 +171,10 @@ REASONS = {
     "handed_over": "it was handed over",
     "no_address": "there is no address for any of its channels",
     "undeliverable": "no channel got through",
+    "bounced": "what was sent came back",
+    "address_bounced": "what was sent to its addresses before came back",
+    "opted_out": "the debtor wants no messages by its channels",
+    "no_consent": "nobody consented to its channels",
     "below_minimum": "less is owed than the level's minimum",
     "missing_rate": "a reference rate for the interest is missing",
     "not_applicable": "its conditions do not hold",
@@ -315,6 +320,17 @@ def _attempts(facts: Facts, _currency: str, _zone: str) -> str:
     )
 
 
+def _dead_end(facts: Facts, _currency: str, _zone: str) -> str:
+    return f"What was sent by {facts['channels']} came back: mend the contacts to go on."
+
+
+def _delivery(facts: Facts, _currency: str, _zone: str) -> str:
+    return (
+        f"The arrival of {facts['after']}, sent on {facts['on']}, was not reported yet: it waits "
+        f"for that until {facts['day']}."
+    )
+
+
 def _minimum(facts: Facts, currency: str, _zone: str) -> str:
     return (
         f"{_money(facts['open_minor'], currency)} is open; the level is not worth it below "
@@ -361,6 +377,8 @@ SENTENCES: Mapping[str, Callable[[Facts, str, str], str | None]] = {
     "grace": _grace,
     "gap": _gap,
     "retry": _retry,
+    "delivery": _delivery,
+    "dead_end": _dead_end,
     "moment": _moment,
     "held": _held,
     "attempts": _attempts,

@@ -114,6 +114,10 @@ def _climb(case: Case, policy: Policy, situation: Situation, hold: Hold | None) 
         facts = step("attempts", failures=case.failures)
         reason = case.failure_reason or "undeliverable"
         return rung.rule("blocked", facts, at=rung.gives_way, reason=reason)
+    if _is_dead_end(case, level):
+        facts = step("dead_end", channels=", ".join(level.channels_after(case.failures)))
+        reason = case.failure_reason or "undeliverable"
+        return rung.rule("blocked", facts, at=rung.gives_way, reason=reason)
     if at > now:
         return rung.rule("scheduled", at=_after_holds(at, case, situation, agenda))
     return rung.gate() or rung.act()
@@ -235,6 +239,14 @@ class _Rung(Value, frozen=True):
             facts = step("missing_rate", series=gap.series, half_year=gap.half_year)
             return self.rule("blocked", facts, at=self._tomorrow(), reason="missing_rate")
         return self.rule("due", *assessed.steps, item=compose_item(case, level, today, assessed))
+
+
+def _is_dead_end(case: Case, level: Level) -> bool:
+    """Did every channel of the next try bounce before? Then only new contacts help."""
+    if not case.undelivered:
+        return False
+    channels = level.channels_after(case.failures)
+    return bool(channels) and case.dead_channels(level.level_no).issuperset(channels)
 
 
 def _hold_at(at: datetime, case: Case, situation: Situation) -> Hold | None:

@@ -20,8 +20,8 @@ from dunning_engine.domain.charges import Assessment, ChargePlan
 from dunning_engine.domain.policy import CHANNELS, TEMPLATES, Channel, Level, Policy, Template
 from dunning_engine.domain.schedule import add_days
 
-MessageState = Literal["pending", "sent", "unknown", "failed", "suppressed", "returned"]
-"""`sent` includes delivered; a hard bounce after sending stays `sent` here."""
+MessageState = Literal["pending", "sent", "unknown", "failed", "suppressed", "bounced", "returned"]
+"""`sent` includes delivered; `bounced` is a hard bounce, whenever it came."""
 NoticeOutcome = Literal["in_flight", "served", "failed", "returned"]
 
 
@@ -216,7 +216,7 @@ def outcome_of(states: Iterable[MessageState], *, revoked: bool = False) -> Noti
 
     Served when at least one message was sent (or may have been) and none is pending; returned when
     none was sent and one came back unsent, or the item was `revoked`: decide again; failed when
-    every one failed or was suppressed.
+    every one failed, was suppressed or bounced.
     """
     seen = set(states)
     if "pending" in seen or not seen:

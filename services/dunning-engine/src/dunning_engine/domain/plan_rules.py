@@ -53,6 +53,7 @@ class PlanRules:
     `min_first_percent` is of the total. `risks` empty: any. `tolerance_minor` is by currency: what
     may be missing in the end. `grace_days` is how late an instalment may be.
     `promise_days_max` is how far ahead a promise may be, `promise_grace_days` how late its payment.
+    `claim_days`: so many bank days after the day on which a debtor says it paid reminders rest.
     """
 
     max_months: int = 12
@@ -66,6 +67,7 @@ class PlanRules:
     tolerance_minor: tuple[tuple[str, int], ...] = ()
     promise_days_max: int = 30
     promise_grace_days: int = 3
+    claim_days: int = 3
 
     def minimum_of(self, currency: str) -> int:
         """The smallest instalment allowed, in minor units of the currency."""

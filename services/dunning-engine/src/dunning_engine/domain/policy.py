@@ -13,7 +13,7 @@ from dunning_engine.domain.case import PolicyKey
 from dunning_engine.domain.conditions import Amounts, Conditions, Otherwise, amount_in
 from dunning_engine.domain.fees import Fee
 
-Channel = Literal["email", "sms", "letter", "registered_letter"]
+Channel = Literal["email", "sms", "letter", "registered_letter", "call", "in_app"]
 Template = Literal[
     "courtesy",
     "first_reminder",
@@ -29,6 +29,7 @@ Anchor = Literal["due_date", "invoice_date", "end_of_month", "previous_level"]
 Counting = Literal["calendar_days", "business_days"]
 Consolidation = Literal["debtor", "invoice"]
 UnmatchedRule = Literal["ignore", "hold"]
+ServedWhen = Literal["sent", "delivered"]
 
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 TEMPLATES: tuple[Template, ...] = get_args(Template)
@@ -40,7 +41,10 @@ ANCHORS: tuple[Anchor, ...] = get_args(Anchor)
 COUNTINGS: tuple[Counting, ...] = get_args(Counting)
 CONSOLIDATIONS: tuple[Consolidation, ...] = get_args(Consolidation)
 UNMATCHED_RULES: tuple[UnmatchedRule, ...] = get_args(UnmatchedRule)
+SERVED_WHEN: tuple[ServedWhen, ...] = get_args(ServedWhen)
 
+DELIVERY_DAYS = 5
+"""So long a report of delivery is waited for, unless a policy says otherwise."""
 BUDGET_DAYS_MAX = 366
 """The longest a contact can count."""
 BUILT_IN_BY_COUNTRY = {
@@ -137,6 +141,10 @@ class Policy:
     and all with `invoice`, get a notice each. `payment_feed_hours` is how old the tenant's payments
     may be before nothing is sent; `unmatched_receipts` says whether money of the debtor that covers
     no invoice yet, but would cover this one, holds it back.
+
+    With `served_when` `delivered` the ladder goes on after the due date once the arrival of the
+    last level was reported, or `delivery_days` after it went out; with `sent` at once. A level of
+    which nothing arrived is the next one again, whatever this says.
     """
 
     policy_id: str
@@ -157,6 +165,8 @@ class Policy:
     separate_tags: frozenset[str] = frozenset()
     payment_feed_hours: int | None = None
     unmatched_receipts: UnmatchedRule = "ignore"
+    served_when: ServedWhen = "sent"
+    delivery_days: int = DELIVERY_DAYS
 
     @property
     def key(self) -> PolicyKey:

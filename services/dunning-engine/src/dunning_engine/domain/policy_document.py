@@ -20,7 +20,9 @@ from dunning_engine.domain.policy import (
     CHARGES,
     CONSOLIDATIONS,
     COUNTINGS,
+    DELIVERY_DAYS,
     FINAL_ACTIONS,
+    SERVED_WHEN,
     TEMPLATES,
     UNMATCHED_RULES,
     ContactBudget,
@@ -34,6 +36,7 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 HOLIDAYS = ("observe", "ignore")
 DAYS_MAX = 3650
 LEVELS_MAX = 20
+DELIVERY_DAYS_MAX = 60
 
 KINDS = ("business", "consumer", "public")
 OTHERWISE = ("skip", "wait")
@@ -52,6 +55,8 @@ POLICY_KEYS = (
     "separate_tags",
     "payment_feed_hours",
     "unmatched_receipts",
+    "served_when",
+    "delivery_days",
     "levels",
 )
 CALENDAR_KEYS = ("weekdays", "opens", "closes", "holidays")
@@ -155,7 +160,20 @@ class _PolicyReader(DocumentReader):
             unmatched_receipts=self.choice(
                 fields.get("unmatched_receipts", "ignore"), ("unmatched_receipts",), UNMATCHED_RULES
             ),
+            **self.served(fields),
         )
+
+    def served(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """When a level counts as done, as far as the next one is concerned."""
+        when = self.choice(fields.get("served_when", "sent"), ("served_when",), SERVED_WHEN)
+        if "delivery_days" in fields and when != "delivered":
+            self.conflict(
+                ("delivery_days",), "is waited for only with 'served_when: delivered'; remove it"
+            )
+        days = self.integer(
+            fields.get("delivery_days", DELIVERY_DAYS), ("delivery_days",), 1, DELIVERY_DAYS_MAX
+        )
+        return {"served_when": when, "delivery_days": days}
 
     def budget(self, value: object) -> ContactBudget | None:
         if value is None:

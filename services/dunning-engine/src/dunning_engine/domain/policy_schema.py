@@ -16,7 +16,9 @@ from dunning_engine.domain.policy import (
     CHARGES,
     CONSOLIDATIONS,
     COUNTINGS,
+    DELIVERY_DAYS,
     FINAL_ACTIONS,
+    SERVED_WHEN,
     TEMPLATES,
     UNMATCHED_RULES,
 )
@@ -73,6 +75,16 @@ def policy_schema() -> dict[str, Any]:
                 "enum": list(UNMATCHED_RULES),
                 "default": "ignore",
                 "description": "Whether money that covers no invoice yet holds one it would cover.",
+            },
+            "served_when": {
+                "enum": list(SERVED_WHEN),
+                "default": "sent",
+                "description": "When the ladder goes on: once sent, or once delivery was reported.",
+            },
+            "delivery_days": {
+                **_whole(1, known.DELIVERY_DAYS_MAX),
+                "default": DELIVERY_DAYS,
+                "description": "So long a report of delivery is waited for.",
             },
             "levels": {
                 "type": "array",

@@ -8,7 +8,7 @@ from typing import Any
 from dunning_common.money import to_decimal_string
 from dunning_engine.domain.conditions import Amounts, Conditions
 from dunning_engine.domain.fees import Fee, FeeTier
-from dunning_engine.domain.policy import CHARGES, Level, Policy
+from dunning_engine.domain.policy import CHARGES, DELIVERY_DAYS, Level, Policy
 from dunning_engine.domain.policy_document import (
     AMOUNT_CONDITIONS,
     COUNT_CONDITIONS,
@@ -49,6 +49,8 @@ def to_document(policy: Policy) -> dict[str, Any]:
             "separate_tags": (sorted(policy.separate_tags), []),
             "payment_feed_hours": (policy.payment_feed_hours, None),
             "unmatched_receipts": (policy.unmatched_receipts, "ignore"),
+            "served_when": (policy.served_when, "sent"),
+            "delivery_days": (policy.delivery_days, DELIVERY_DAYS),
         }
     )
     return document | {"levels": [_level_document(level) for level in policy.levels]}

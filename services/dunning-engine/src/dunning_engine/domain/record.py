@@ -29,6 +29,7 @@ from dunning_engine.domain.schedule import Calendar, local_date
 from dunning_engine.domain.verdict import Step, Verdict
 
 FORMAT = 1
+POLICIES_KEPT = 1024
 # Canonical as well: the members in their order, each of them canonical already.
 _INPUTS = (
     b'{"account":%b,"calendar_years":%b,"cases":%b,"holidays":%b,"now":%b,"policies":[%b],'
@@ -52,8 +53,8 @@ def make_record(
 ) -> bytes:
     """The record of a decision that `decide` made of these arguments at `decision.decided_at`."""
     today = local_date(decision.decided_at, account.zone)
-    pinned = {case.policy_key for case in cases}
-    used = tuple(policies[key] for key in sorted(pinned & policies.keys()))
+    pinned = sorted({case.policy_key for case in cases})
+    used = [policies[key] for key in pinned if key in policies]
     rates_used = _rates_used(cases, used, rates, today) if _looked_at_rates(decision) else {}
     inputs = _INPUTS % (
         canonical_json(account),
@@ -61,7 +62,7 @@ def make_record(
         canonical_json(sorted(cases, key=lambda case: case.invoice_id)),
         _holidays_from(calendar, _first_day(used, today)),
         canonical_json(decision.decided_at),
-        b",".join(map(_policy_json, used)),
+        b",".join([_policy_json(policy) for policy in used]),
         canonical_json(rates_used),
     )
     return _bytes(inputs, decision)
@@ -124,15 +125,25 @@ def _years(years: frozenset[int]) -> bytes:
     return canonical_json(years)
 
 
-@lru_cache(maxsize=1024)
+_written_policies: dict[int, tuple[Policy, bytes]] = {}
+"""By identity: to hash a policy with all its levels takes as long as writing a small one."""
+
+
 def _policy_json(policy: Policy) -> bytes:
-    return canonical_json(
+    known = _written_policies.get(id(policy))
+    if known is not None and known[0] is policy:
+        return known[1]
+    written = canonical_json(
         {
             "policy_id": policy.policy_id,
             "version": policy.version,
             "document": to_document(policy),
         }
     )
+    if len(_written_policies) >= POLICIES_KEPT:
+        _written_policies.clear()
+    _written_policies[id(policy)] = (policy, written)  # kept, so that its id stays its own
+    return written
 
 
 def _first_day(policies: Sequence[Policy], today: date) -> date:

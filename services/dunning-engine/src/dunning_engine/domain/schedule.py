@@ -6,7 +6,7 @@ Instants are UTC inside and out. Every search is bounded; nothing here reads a c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -14,8 +14,8 @@ from dunning_common.values import Value
 from dunning_engine.domain.policy import Counting, Policy
 
 SEARCH_DAYS_MAX = 400
-_FIRST_DAY = date(1900, 1, 1)
-_LAST_DAY = date(9000, 1, 1)
+_FIRST_ORDINAL = date(1900, 1, 1).toordinal()
+_LAST_ORDINAL = date(9000, 1, 1).toordinal()
 
 
 class NoPermittedDayError(ValueError):
@@ -36,13 +36,8 @@ class Calendar:
 
 def add_days(day: date, days: int) -> date:
     """`day` moved by `days`, kept between the years 1900 and 9000."""
-    try:
-        moved = day + timedelta(days=days)
-    except OverflowError:
-        return _LAST_DAY if days > 0 else _FIRST_DAY
-    if _FIRST_DAY <= moved <= _LAST_DAY:
-        return moved
-    return _LAST_DAY if moved > _LAST_DAY else _FIRST_DAY
+    moved = day.toordinal() + days
+    return date.fromordinal(min(max(moved, _FIRST_ORDINAL), _LAST_ORDINAL))
 
 
 @lru_cache(maxsize=65536)

@@ -42,6 +42,8 @@ def _bounds(case: Case, policy: Policy, level: Level, agenda: Agenda) -> Iterato
                 day,
                 step("gap", after=previous.code, on=previous.on, days=level.gap_days, day=day),
             )
+        if waited := _report_awaited(case, policy):
+            yield waited
     if case.not_before:
         yield case.not_before, step("resumed", day=case.not_before)
     if policy.quiet_after_payment_days and (paid_on := last_payment_on(case)):
@@ -50,6 +52,15 @@ def _bounds(case: Case, policy: Policy, level: Level, agenda: Agenda) -> Iterato
     if case.last_failure_on:
         day = add_days(case.last_failure_on, 1)
         yield day, step("retry", failures=case.failures, reason=case.failure_reason, day=day)
+
+
+def _report_awaited(case: Case, policy: Policy) -> Bound | None:
+    """Until when the report is waited for that the last level arrived, if the policy wants it."""
+    last = _last_served(case) if policy.served_when == "delivered" else None
+    if last is None or last.delivered:
+        return None
+    day = add_days(last.on, policy.delivery_days)
+    return day, step("delivery", after=last.code, on=last.on, days=policy.delivery_days, day=day)
 
 
 def _threshold(case: Case, level: Level, agenda: Agenda) -> Bound:

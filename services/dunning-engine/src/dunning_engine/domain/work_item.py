@@ -27,6 +27,7 @@ WorkKind = Literal[
     "silent_overdue",
     "stale_feed",
     "unmatched_receipt",
+    "response",
 ]
 WORK_KINDS: tuple[WorkKind, ...] = get_args(WorkKind)
 SEPARATOR = "\x1f"

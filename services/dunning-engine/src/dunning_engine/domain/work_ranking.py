@@ -21,6 +21,7 @@ FACTOR_PERCENT: Mapping[WorkKind, int] = {
     "approval": 100,  # written, priced, due: it only waits for a yes
     "broken_promise": 90,  # the debtor answered once; a call now is worth most
     "broken_plan": 90,
+    "response": 90,  # the debtor is there and waits for a word
     "undeliverable": 80,  # nobody was told yet
     "dispute_overdue": 70,  # nothing moves before we answer
     "policy_missing": 60,

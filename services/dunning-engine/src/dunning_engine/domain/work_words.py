@@ -41,6 +41,7 @@ NEXT_STEPS: Mapping[WorkKind, str] = {
     "silent_overdue": "Check whether this should still be quiet; release the hold or call.",
     "stale_feed": "Send the newest payments, and say until when they are complete.",
     "unmatched_receipt": "Allocate the receipt to invoices, or refund it.",
+    "response": "Read what the debtor said, answer it, then mark it as done.",
 }
 _STEPS_BY_CODE: Mapping[str, str] = {
     "below_minimum": "Decide: call, bundle it with the next invoice, or write it off.",
@@ -49,6 +50,13 @@ _STEPS_BY_CODE: Mapping[str, str] = {
     "facts_missing": "Send the debtor's terms, or register the tenant.",
     "undecidable": "Report it: deciding about this debtor fails.",
     "notifier_silent": "Check the notifier: nothing is heard of the notice on its way.",
+    "disputed": "Decide the dispute: accept it, accept a part, or reject it.",
+    "plan_needs_approval": "Agree to the plan with an approval, or propose another.",
+    "plan_refused": "Propose another plan, one that the rules accept.",
+    "claim_without_payment": "Look for the payment; ask the debtor for the bank's proof.",
+    "claimed_before": "Look for the payment; ask the debtor for the bank's proof.",
+    "promised_before": "Call the debtor: keep the promise or plan that there is, or change it.",
+    "unknown": "Check which debtor or invoice is meant; send it if the ledger has it.",
 }
 _SENTENCES: Mapping[str, str] = {
     "awaiting_approval": "The policy wants a person to approve the level first",
@@ -71,6 +79,19 @@ _SENTENCES: Mapping[str, str] = {
     "facts_missing": "Too little is known of the tenant or the debtor to decide",
     "undecidable": "Deciding about the debtor fails and is tried again",
     "notifier_silent": "Nothing was heard of the notice on its way for a day or more",
+    "bounced": "What was sent came back",
+    "address_bounced": "What was sent to the address before came back",
+    "opted_out": "The debtor wants no messages by the level's channels",
+    "no_consent": "Nobody consented to the level's channels",
+    "reply": "The debtor wrote",
+    "disputed": "The debtor disputes it",
+    "plan_needs_approval": "The debtor asks for a plan that needs approval",
+    "plan_refused": "The debtor asks for a plan that the rules refuse",
+    "claim_without_payment": "The debtor says that it paid, and nothing came",
+    "claimed_before": "The debtor says again that it paid, and nothing came",
+    "promised_before": "The debtor promises what a promise or a plan covers already",
+    "not_as_asked": "What the debtor asks for cannot be done as it is",
+    "unknown": "The debtor answered about something that is not known here",
 }
 _HOLDS: Mapping[str, str] = {
     "manual": "a hold",

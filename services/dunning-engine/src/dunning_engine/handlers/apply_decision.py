@@ -19,9 +19,9 @@ from dunning_common.events.envelope import Payload, Written
 from dunning_common.ids import account_key
 from dunning_common.outbox import Outgoing
 from dunning_common.values import replace
-from dunning_engine.domain.account import Hold
+from dunning_engine.domain.account import Account, Hold
 from dunning_engine.domain.charges import ChargePlan
-from dunning_engine.domain.notice import NoticePlan
+from dunning_engine.domain.notice import NoticeItem, NoticePlan
 from dunning_engine.domain.outcome import Decision, LevelDone
 from dunning_engine.domain.policy import FINAL_ACTIONS
 from dunning_engine.domain.verdict import Verdict
@@ -245,30 +245,45 @@ def _request(decision: Decision, notice: NoticePlan, after: _After) -> None:
             notice.decided_on,
         )
     )
-    after.say(_requested(decision, notice), str(notice.notice_id))
+    after.say(_requested(decision, notice, after.dossier.account), str(notice.notice_id))
 
 
-def _requested(decision: Decision, notice: NoticePlan) -> Written:
+def _requested(decision: Decision, notice: NoticePlan, debtor: Account) -> Written:
     # Written here, and not as a model: checking it first took three times as long.
     members = {
         "notice_id": notice.notice_id,
         "debtor_id": notice.debtor_id,
+        "debtor_kind": debtor.kind,
+        "debtor_country": debtor.country,
         "decided_at": notice.decided_at,
         "zone": notice.zone,
         "policy_id": notice.policy_id,
         "policy_version": notice.policy_version,
         "decision_id": decision.decision_id,
         "pay_by": notice.pay_by,
-        "items": [_fields(item, _ITEM_FIELDS) for item in notice.items],
+        "items": [_item(item) for item in notice.items],
         "messages": [_fields(message, _MESSAGE_FIELDS) for message in notice.messages],
+        "unallocated": [
+            {"currency": currency, "amount_minor": minor}
+            for currency, minor in debtor.unallocated_minor
+            if minor > 0
+        ],
     }
     json = orjson.dumps(members, _decimal, orjson.OPT_UTC_Z)
-    return Written(contract.NoticeRequestedV1, json)
+    return Written(contract.NoticeRequestedV2, json)
 
 
 _FINAL_ACTIONS: dict[str, contract.FinalAction] = {action: action for action in FINAL_ACTIONS}
 _ITEM_FIELDS = tuple(contract.NoticeItem.model_fields)
-_MESSAGE_FIELDS = tuple(contract.NoticeMessage.model_fields)
+_MESSAGE_FIELDS = tuple(contract.NoticeMessageV2.model_fields)
+
+
+def _item(item: NoticeItem) -> dict[str, object]:
+    members = _fields(item, _ITEM_FIELDS)
+    members["charge_basis"] = [
+        {"kind": charge.kind, "basis": charge.basis} for charge in item.charges
+    ]
+    return members
 
 
 def _fields(value: object, names: Iterable[str]) -> dict[str, object]:

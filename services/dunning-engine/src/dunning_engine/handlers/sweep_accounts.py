@@ -31,7 +31,7 @@ from dunning_engine.handlers.open_cases import (
 )
 from dunning_engine.records import AccountAfter, AccountKey, Changes, Dossier, NewRecord
 
-BREATHE_EVERY = 20
+BREATHE_EVERY = 50
 TROUBLE_RETRY = timedelta(hours=1)
 POLICY_RETRY = timedelta(days=1)
 """Who stores a policy wakes the cases that wait for it, but not one that came a moment before."""
@@ -129,9 +129,11 @@ async def policies_of(
 
 def _decide_one(opened: Opened, policies: TenantPolicies, law: Law, changes: Changes) -> None:
     """Decide about one account; whatever goes wrong stays with it."""
+    before = changes.mark()
     try:
-        made = _decided(opened, policies, law)
+        _decide_about(opened, policies, law, changes)
     except Exception as error:
+        changes.back_to(before)
         dossier = opened.dossier
         log.exception(
             "account_undecidable", tenant=dossier.key.tenant, debtor=dossier.key.debtor_id
@@ -150,11 +152,9 @@ def _decide_one(opened: Opened, policies: TenantPolicies, law: Law, changes: Cha
                 trouble=f"{type(error).__name__}: {error}"[:500],
             )
         )
-    else:
-        changes.extend(made)
 
 
-def _decided(opened: Opened, policies: TenantPolicies, law: Law) -> Changes:
+def _decide_about(opened: Opened, policies: TenantPolicies, law: Law, changes: Changes) -> None:
     dossier = opened.dossier
     account, cases = dossier.account, [stored.case for stored in dossier.cases]
     pinned = {case.policy_key for case in cases}
@@ -165,7 +165,8 @@ def _decided(opened: Opened, policies: TenantPolicies, law: Law) -> Changes:
 
     if decision.next_action_at is not None and decision.next_action_at <= dossier.now:
         raise RuntimeError("the decision asks to be made again at once: it would never end")
-    changes = Changes(events=opening_events(opened))
+    if opened.newly_pinned:
+        changes.events += opening_events(opened)
     apply_decision(dossier, decision, changes, opened=opened.newly_pinned)
     seen = obstacles_hash(decision.verdicts)
     if decision.has_effects or seen != dossier.verdict_hash:
@@ -187,15 +188,14 @@ def _decided(opened: Opened, policies: TenantPolicies, law: Law) -> Changes:
             credit_blocked=(
                 account.credit_blocked if decision.credit_block is None else decision.credit_block
             ),
-            waits_for_feed=any(verdict.reason == "stale_feed" for verdict in decision.verdicts),
+            waits_for_feed="stale_feed" in [verdict.reason for verdict in decision.verdicts],
         )
     )
-    return changes
 
 
 def _next_look(decision: Decision) -> datetime | None:
     """When to decide again, if nothing happens before."""
-    if all(verdict.reason != "policy_missing" for verdict in decision.verdicts):
+    if "policy_missing" not in [verdict.reason for verdict in decision.verdicts]:
         return decision.next_action_at
     again = decision.decided_at + POLICY_RETRY
     return min(again, decision.next_action_at or again)
