@@ -129,7 +129,8 @@ class Stack:
             "sms_from": "+33639980000", "sandbox": True,
             "sandbox_starts_on": sandbox_starts_on.isoformat(),
             "legal": {
-                "legal_name": "Example Creditor SAS",
+                "legal_name": "Example Creditor SAS", "form": "SAS", "capital": "10 000 EUR",
+                "register_entry": "RCS Paris 000 000 000",
                 "address": {
                     "lines": ["1 rue"], "postcode": "75001", "city": "PARIS", "country": "FR",
                 },

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from dunning_common.values import replace
 from dunning_engine.domain.account import Account
-from dunning_engine.domain.case import Case
+from dunning_engine.domain.case import Case, Served
 from dunning_engine.domain.decision import Decision, decide
 from dunning_engine.records import InvoiceFacts
 from tests.unit.dunning_engine.builders import CALENDARS, RATES
@@ -47,6 +47,7 @@ class TwoSidedDebtor:
         self.bills: dict[str, Bill] = {}
         self.flights: dict[UUID, tuple[date, dict[str, Any]]] = {}
         self.went_out: dict[str, list[tuple[str, date]]] = {}
+        self.channels: dict[str, tuple[str, ...]] = {}
         self.charged: set[UUID] = set()
         self.holds = 0
         self.wake: datetime | None = None
@@ -58,6 +59,7 @@ class TwoSidedDebtor:
 
     def serve(self, key: str, item: Any, on: date) -> None:
         self.went_out.setdefault(key, []).append((item.level, on))
+        self.channels[key] = item.channels
         self.cases[key] = self.cases[key].completed(item.level_no, item.level, on)
         self.finish(key, item.level_no, item.level, on, served=True)
         for charge in item.charges:
@@ -75,6 +77,17 @@ class TwoSidedDebtor:
         bill = self.bills[key]
         bill.done.append(Done(level_no, code, on, served))
         bill.failures, bill.failed_on = 0, None
+
+    def last_sent(self, key: str) -> Served | None:
+        """The last level that is done, if a notice of it went out and nothing came after it."""
+        case, bill = self.cases[key], self.bills[key]
+        if not case.served or case.in_flight or bill.closed == "handed_over":
+            return None
+        last = case.served[-1]
+        higher = [
+            done for done in case.served if done is not last and done.level_no >= last.level_no
+        ]
+        return last if last.outcome == "served" and not higher else None
 
     # --- deciding, and what must hold of it
 
@@ -143,6 +156,8 @@ class TwoSidedDebtor:
             level = bill.policy.levels[item.level_no - 1]
             is_early = decision.decided_on < bill.due_on  # nothing is charged before the due date
             fee = 0 if is_early else fee_of(level, self.debtor.kind, bill.currency, asked)
+            if level.code in bill.charged_in_vain:
+                fee = 0
             assert item.fee_minor == fee
             assert item.fee_minor + item.interest_minor + item.compensation_minor == sum(
                 c.amount_minor for c in item.charges

@@ -85,9 +85,11 @@ LADDER_2 = replace(
     LADDER,
     version=2,
     budget=None,
+    served_when="delivered",
+    delivery_days=9,
     levels=(
         _level("courtesy", 1, -2, template="courtesy"),
-        _level("first", 2, 7),
+        _level("first", 2, 7, fallback=("sms", "letter")),
         _level("second", 3, 12, gap_days=5),
         _level("demand", 4, 25, gap_days=8, needs_approval=True, template="final_demand"),
         _level("formal", 5, 40, gap_days=12, **_FORMAL),

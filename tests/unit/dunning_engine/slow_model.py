@@ -32,6 +32,7 @@ class Done:
     code: str
     on: date
     served: bool
+    arrived: bool = False
 
 
 @dataclass
@@ -58,6 +59,8 @@ class Bill:
     not_before: date | None = None
     approval: tuple[int, bool] | None = None
     compensated: bool = False
+    dead: list[tuple[int, str]] = field(default_factory=list)
+    charged_in_vain: list[str] = field(default_factory=list)
 
     @property
     def settled(self) -> str | None:
@@ -239,6 +242,10 @@ class _Look:
             before = [d for d in bill.done if d.served and not _was_early(d, bill)]
             if before and day < self.counted(bill, before[-1].on, level.gap_days, level.counting):
                 return False
+            sent = [d for d in bill.done if d.served]
+            waits = policy.served_when == "delivered" and sent and not sent[-1].arrived
+            if waits and day < sent[-1].on + timedelta(days=policy.delivery_days):
+                return False
         not_before = self.resumed.get(bill.invoice_id, bill.not_before)
         if not_before and day < not_before:
             return False
@@ -292,6 +299,9 @@ class _Look:
                 failures, failed_on = 0, None
                 continue
             if failures >= bill.policy.max_attempts:
+                return View("blocked", level, lapses=lapses)
+            how = level.fallback if failures and level.fallback else level.channels
+            if how and all((level.level_no, channel) in bill.dead for channel in how):
                 return View("blocked", level, lapses=lapses)
             if moment > self.wall:
                 return View("scheduled", level, lapses=lapses)

@@ -362,6 +362,7 @@ class Machine(TwoSidedDebtor, RuleBasedStateMachine):
         for key, bill in self.bills.items():
             self.cases[key] = self.cases[key].contacts_changed()
             bill.failures, bill.failed_on = 0, None
+            bill.dead.clear()
 
     @rule(n=st.integers(0, 9), yes=st.sampled_from([True, True, False]))
     def approve(self, n: int, yes: bool) -> None:
@@ -396,6 +397,43 @@ class Machine(TwoSidedDebtor, RuleBasedStateMachine):
                 kept.remove(on)
                 self.debtor = replace(self.debtor, contacted_on=tuple(kept))
         self.flights = {}
+
+    @rule(n=st.integers(0, 9), all_dead=st.booleans())
+    def come_back(self, n: int, all_dead: bool) -> None:
+        """What went out last about an invoice did not arrive: its level is the next one again."""
+        key = self.pick(n)
+        last = self.last_sent(key) if key in self.bills else None
+        if last is None:
+            return
+        dead = self.channels[key] if all_dead else self.channels[key][:1]
+        self.cases[key] = self.cases[key].bounced(last, "bounced", *dead)
+        bill = self.bills[key]
+        bill.done.pop()
+        bill.failures, bill.failed_on = 1, last.on
+        bill.dead += [(last.level_no, channel) for channel in dead]
+        bill.charged_in_vain.append(last.code)
+        self.went_out[key].pop()
+        self.decide()
+
+    @rule(n=st.integers(0, 9), times=st.integers(1, 4))
+    def come_back_and_walk(self, n: int, times: int) -> None:
+        """What goes out next comes back too, and the one after that."""
+        for _ in range(times):
+            self.come_back(n, all_dead=True)
+            self.walk(1, "served")
+
+    @rule(n=st.integers(0, 9))
+    def arrive(self, n: int) -> None:
+        """The arrival of what went out last about an invoice is reported."""
+        key = self.pick(n)
+        last = self.last_sent(key) if key in self.bills else None
+        if last is None:
+            return
+        case = self.cases[key]
+        told = replace(last, delivered=True)
+        self.cases[key] = replace(case, served=(*case.served[:-1], told))
+        self.bills[key].done[-1].arrived = True
+        self.decide()
 
     @rule(forth=st.booleans())
     def change_version(self, forth: bool) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dunning_common.events.dunning import NoticeRequestedV1
+from dunning_common.events.dunning import NoticeRequestedV2
 from dunning_common.events.envelope import Written
 from dunning_engine.domain.account import Account
 from dunning_engine.domain.case import Case
@@ -68,7 +68,7 @@ def test_the_contract_reads_a_notice_and_writes_the_same(
 
     for notice in written(debtor, cases, now + timedelta(days=days)):
         read = notice.read()
-        assert isinstance(read, NoticeRequestedV1)
+        assert isinstance(read, NoticeRequestedV2)
         assert read.model_dump_json().encode() == notice.json
 
 
@@ -80,9 +80,24 @@ def test_a_formal_notice_names_its_rate_and_its_charges() -> None:
     (notice,) = written(account(), [late], paris("2026-07-06T09:30"))
 
     read = notice.read()
-    assert isinstance(read, NoticeRequestedV1)
+    assert isinstance(read, NoticeRequestedV2)
     (item,) = read.items
     assert (item.level, item.interest_percent) == ("formal_notice", Decimal("12.40"))
     assert item.interest_minor > 0
     assert item.compensation_minor == 40_00
+    assert [(charge.kind, charge.basis) for charge in item.charge_basis] == [
+        ("interest", "C. com. L441-10 II"),
+        ("compensation", "C. com. L441-10 II, D441-5"),
+    ]
     assert read.model_dump_json().encode() == notice.json
+
+
+def test_a_notice_says_what_the_debtor_is_and_what_it_has_paid_without_an_invoice() -> None:
+    debtor = account(kind="public", unallocated_minor=(("EUR", 12_34), ("USD", 0)))
+
+    (notice,) = written(debtor, [case()], paris("2026-06-08T09:30"))
+
+    read = notice.read()
+    assert isinstance(read, NoticeRequestedV2)
+    assert (read.debtor_kind, read.debtor_country) == ("public", "FR")
+    assert [(money.currency, money.amount_minor) for money in read.unallocated] == [("EUR", 12_34)]

@@ -54,6 +54,8 @@ RICH = {
     "separate_tags": ["export"],
     "payment_feed_hours": 48,
     "unmatched_receipts": "hold",
+    "served_when": "delivered",
+    "delivery_days": 9,
     "levels": [
         {
             "code": "hello",
@@ -274,6 +276,8 @@ class TestProblems:
             (("separate_tags",), [5], "separate_tags[0]: must be a name"),
             (("payment_feed_hours",), 0, "payment_feed_hours: must be a whole number from 1"),
             (("unmatched_receipts",), "shrug", "unmatched_receipts: 'shrug' is unknown"),
+            (("served_when",), "read", "served_when: 'read' is unknown"),
+            (("delivery_days",), 61, "delivery_days: must be a whole number from 1"),
             (("levels", 0, "anchor"), "birthday", "levels[0].anchor: 'birthday' is unknown"),
             (("levels", 0, "anchor"), "previous_level", "anchor: the first level has none before"),
             (("levels", 0, "threshold_days"), -1, "must be 0 or more: days before it are known"),
@@ -512,3 +516,8 @@ class TestSchema:
             changed("calendar", "opens", "8"),
         ):
             assert not schema.is_valid(wrong)
+
+
+def test_a_wait_for_reports_needs_a_policy_that_waits() -> None:
+    with pytest.raises(PolicyInvalidError, match="delivery_days: is waited for only with"):
+        read(RICH | {"served_when": "sent"})

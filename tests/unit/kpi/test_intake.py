@@ -21,7 +21,7 @@ from dunning_common.events.dunning import (
 from dunning_common.events.envelope import Envelope, Payload
 from dunning_common.events.notifications import NotificationsEvent
 from dunning_common.events.receivables import InvoiceEvent
-from dunning_common.events.registry import TOPICS
+from dunning_common.events.registry import EVENT_TYPES, TOPICS
 from kpi.bootstrap import TOPICS as HEARD
 from kpi.domain.facts import Move, Outcome, Tenant
 from kpi.domain.invoice_history import walk
@@ -31,8 +31,8 @@ from kpi.testing import Story
 HOLD = UUID(int=1)
 
 
-def test_the_service_hears_every_topic_but_the_one_with_personal_data() -> None:
-    assert set(HEARD) == set(TOPICS) - {"contacts.v1"}
+def test_the_service_hears_every_topic_but_personal_data_and_what_debtors_say() -> None:
+    assert set(HEARD) == set(TOPICS) - {"contacts.v1", "responses.v1"}
 
 
 def test_every_event_about_an_invoice_or_a_message_is_understood() -> None:
@@ -40,6 +40,23 @@ def test_every_event_about_an_invoice_or_a_message_is_understood() -> None:
     assert set(_MOVES.values()) == set(Move)
     assert set(_OUTCOMES) == set(get_args(NotificationsEvent))
     assert set(_OUTCOMES.values()) == set(Outcome)
+
+
+def test_both_versions_of_a_message_and_of_a_notice_are_the_same_facts() -> None:
+    story = Story().issue("I", 1, on=date(2026, 1, 1), due_on=date(2026, 1, 2))
+    story.remind(["I"], at=date(2026, 1, 9), outcomes=list(Outcome))
+    older = [_first_version(event) for event in story.events]
+
+    assert {event.envelope.type[-2:] for event in older} == {"V1"}
+    assert {event.envelope.type[-2:] for event in story.events} == {"V1", "V2"}
+    assert take_in(older) == take_in(story.events)
+
+
+def _first_version(event: Consumed) -> Consumed:
+    """The event as it was told before there was a second version."""
+    kind = EVENT_TYPES[event.envelope.type.replace("V2", "V1")]
+    envelope = event.envelope.model_copy(update={"type": kind.__name__})
+    return Consumed(envelope, kind.model_validate(event.payload.model_dump(), extra="ignore"))
 
 
 LATE = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)

@@ -7,9 +7,8 @@ from collections.abc import Collection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common.db import driver
-from invoice_ingest.domain.original import Original
+from invoice_ingest.domain.original import Original, SealedOriginal, Sheet
 from invoice_ingest.domain.permit import InvoiceRef
-from invoice_ingest.handlers.ports import SealedOriginal, Sheet
 
 _SHEET = """
 SELECT coalesce(i.document_id, i.invoice_id) AS invoice_id, i.debtor_id FROM invoice AS i

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from invoice_ingest.domain.permit import InvoiceRef
 
 ORIGINAL_BYTES_MAX = 5 * 1024 * 1024
 PDF = "application/pdf"
@@ -33,6 +36,24 @@ class Original:
     def sha256(self) -> str:
         """Of the bytes, in hex."""
         return hashlib.sha256(self.content).hexdigest()
+
+
+class Sheet(NamedTuple):
+    """The document that an invoice or an instalment is on, and whose it is."""
+
+    invoice_id: str
+    debtor_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedOriginal:
+    """A kept document of the invoice that was `asked` for."""
+
+    asked: InvoiceRef
+    sheet: Sheet
+    file_name: str
+    media_type: str
+    sealed: bytes
 
 
 def original(content: bytes, *, media_type: str, file_name: str) -> Original:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from dunning_common import vault
-from invoice_ingest.domain.original import Original
+from invoice_ingest.domain.original import Original, Sheet
 from invoice_ingest.domain.outcome import Status
 from invoice_ingest.domain.permit import InvoiceRef
-from invoice_ingest.handlers.ports import Desk, Sheet
+from invoice_ingest.handlers.ports import Desk
 
 
 class NoSuchInvoiceError(LookupError):

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 MAX_CHARS = 300
+
+_REMEMBERED = 4096
+"""Texts whose clean form is kept: a creditor's own data is printed on every message."""
 
 _DROPPED_CATEGORIES = frozenset({"Cc", "Cn", "Co", "Cs"})
 """Control, unassigned, private use (the marks of bold text live there), lone surrogates."""
@@ -19,6 +23,7 @@ _ZERO_WIDTH = "\u200b"
 _MAX_COMBINING = 4
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def clean(text: str, *, limit: int = MAX_CHARS) -> str:
     """One line of printable text, in composed form, of at most `limit` characters.
 

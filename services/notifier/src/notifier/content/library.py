@@ -13,15 +13,19 @@ from pathlib import Path
 from typing import get_args
 
 from dunning_common.events.dunning import Channel
+from dunning_common.events.tenants import LegalIdentity
+from notifier.content.annexes import Annex, read_annexes
 from notifier.content.countries import OTHER, Countries
 from notifier.content.formats import formats_for
-from notifier.content.model import RenderRequest, TemplateError
+from notifier.content.model import OwnText, RenderRequest, TemplateError
+from notifier.content.own import OwnScripts
 from notifier.content.prose import Block, Spacing
 from notifier.content.samples import sample_request
-from notifier.content.shape import Shape
+from notifier.content.shape import VALUE, Shape
+from notifier.content.standing import STAGES, Identity, LeastDays, Stage, Standing, legal_form
 from notifier.content.summary import summarise
 from notifier.content.text_table import TextTable
-from notifier.content.variables import gather
+from notifier.content.variables import gather, sender_of
 from notifier.content.wording import COUNTED, NOTES, WORDS, Wording
 
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
@@ -38,22 +42,25 @@ BLOCKS: Mapping[str, tuple[str, ...]] = {
 _PARENT = {"registered_letter": "letter"}
 _SHARED = ("subject", "opening", "closing")
 _USED = re.compile(r"\b(phrases|law)\.(\w+)")
+_LISTS = re.compile(r"\b(lines|totals)\b")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """A family of texts: its colour and the days to pay where the notice names no date."""
+    """A family of texts: its colour, how far it goes, days to pay where the notice has no date."""
 
     accent: str
     deadline_days: int
+    stage: Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
     """What one family says on one channel in one language.
 
-    `phrases` and `law` name the shared sentences that the blocks use.
+    `phrases` and `law` name the shared sentences that the blocks use; `lists` says whether a text
+    loops over invoices or totals, which are not worked out otherwise.
     """
 
     name: str
@@ -62,6 +69,7 @@ class Script:
     blocks: Mapping[str, Block]
     phrases: frozenset[str]
     law: frozenset[str]
+    lists: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +80,9 @@ class Library:
     wordings: Mapping[str, Wording]
     countries: Countries
     scripts: Mapping[tuple[str, Channel, str], Script]
+    annexes: Mapping[str, tuple[Annex, ...]]
+    readers: Mapping[str, LanguageReader]
+    own: OwnScripts[Script]
 
     @classmethod
     def load(cls, folder: Path) -> Library:
@@ -86,9 +97,11 @@ class Library:
             raise TemplateError("languages", "the folder", f"{FALLBACK_LANGUAGE!r} is missing")
         wordings: dict[str, Wording] = {}
         scripts: dict[tuple[str, Channel, str], Script] = {}
+        readers: dict[str, LanguageReader] = {}
         shape = Shape.of({})
         for name in names:
-            reader = _Language(folder / "languages" / name, families)
+            reader = LanguageReader(folder / "languages" / name, families)
+            readers[name] = reader
             wordings[name] = reader.wording
             scripts.update(reader.scripts())
             shape = reader.shape
@@ -97,16 +110,30 @@ class Library:
             wordings=wordings,
             countries=_countries(folder, shape),
             scripts=scripts,
+            annexes=read_annexes(folder / "annexes", shape),
+            readers=readers,
+            own=OwnScripts(readers),
         )
 
-    def find(self, family: str, channel: Channel, *languages: str) -> Script:
+    def find(
+        self,
+        family: str,
+        channel: Channel,
+        *languages: str,
+        own: Mapping[tuple[str, str], OwnText] | None = None,
+    ) -> Script:
         """The script in the first of the languages that exists, else in English.
 
+        In that language the tenant's `own` text goes before the built-in one.
+
         Raises:
-            TemplateError: there is no such family.
+            TemplateError: there is no such family, or the own text is refused.
         """
         for language in (*languages, FALLBACK_LANGUAGE):
-            script = self.scripts.get((family, channel, base_language(language)))
+            code = base_language(language)
+            if own and (text := own.get((family, code))):
+                return self.own.find(text, channel)
+            script = self.scripts.get((family, channel, code))
             if script is not None:
                 return script
         known = ", ".join(self.families)
@@ -128,14 +155,17 @@ def _families(folder: Path) -> dict[str, Family]:
         accent, days = entry.text("accent"), entry.number("deadline_days")
         if not re.fullmatch(r"#[0-9a-f]{6}", accent):
             raise entry.error(f"accent is a colour such as #1d4ed8, not {accent!r}")
-        families[name] = Family(accent=accent, deadline_days=days)
+        stage = next((s for s in STAGES if s == entry.text("stage", "amicable")), None)
+        if stage is None:
+            raise entry.error(f"stage is one of {', '.join(STAGES)}")
+        families[name] = Family(accent=accent, deadline_days=days, stage=stage)
     return families
 
 
 def _countries(folder: Path, shape: Shape) -> Countries:
     table = TextTable.read(folder / "countries.yaml")
     imprints = table.table("imprints")
-    data = Shape("dict", {**shape.fields, "address": Shape.of("")}, None)
+    data = Shape("dict", {"sender": shape.fields["sender"], "address": VALUE}, None)
     countries = Countries(
         policies=table.table("policies").texts(),
         windows=table.table("windows").texts(),
@@ -144,12 +174,15 @@ def _countries(folder: Path, shape: Shape) -> Countries:
             name: tuple(str(line) for line in table.table("addresses").sequence(name))
             for name in table.table("addresses").names()
         },
+        without_postcode=frozenset(table.text("without_postcode").split()),
         imprints={
             name: Block(
                 imprints.text(name), name=imprints.file, place=name, data=data, spacing=Spacing()
             )
             for name in imprints.names()
         },
+        identities=_identities(table.table("identities")),
+        least_days=_least_days(table.table("least_days")),
     )
     if OTHER not in countries.imprints:
         raise imprints.error(f"an imprint named {OTHER!r} is missing")
@@ -159,8 +192,35 @@ def _countries(folder: Path, shape: Shape) -> Countries:
     return countries
 
 
-class _Language:
-    """Reads one language's folder."""
+def _identities(table: TextTable) -> dict[str, Identity]:
+    found: dict[str, Identity] = {}
+    for country in table.names():
+        entry = table.table(country)
+        always, more = entry.sequence("always", ()), entry.sequence("of_companies", ())
+        for name in (*always, *more):
+            if name not in LegalIdentity.model_fields:
+                raise entry.error(f"{name!r} is no field of a legal identity")
+        found[country] = Identity(
+            source=entry.text("source"),
+            always=tuple(always),
+            of_companies=tuple(more),
+            forms=frozenset(legal_form(str(form)) for form in entry.sequence("forms", ())),
+        )
+    return found
+
+
+def _least_days(table: TextTable) -> dict[str, LeastDays]:
+    return {
+        country: LeastDays(
+            company=table.table(country).number("company"),
+            person=table.table(country).number("person"),
+        )
+        for country in table.names()
+    }
+
+
+class LanguageReader:
+    """Reads one language's folder; later also a tenant's own texts of a family in it."""
 
     def __init__(self, folder: Path, families: Mapping[str, Family]) -> None:
         self._folder = folder
@@ -184,6 +244,11 @@ class _Language:
             if OTHER not in laws or set(sentences) != set(laws[OTHER]):
                 raise law.error(f"{country} and {OTHER} must have the same sentences")
         self.wording = self._bare_wording(compiled, laws)
+        shared = [
+            *phrases.texts().values(),
+            *(t for c in law.names() for t in law.table(c).texts().values()),
+        ]
+        self._lists = any(_LISTS.search(text) for text in shared)
         self.shape = Shape(
             "dict",
             {
@@ -198,22 +263,39 @@ class _Language:
         """Every family on every channel."""
         found: dict[tuple[str, Channel, str], Script] = {}
         for family in self._families:
-            table = TextTable.read(self._folder / f"{family}.yaml")
-            table.only({*_SHARED, *CHANNELS})
-            for channel in CHANNELS:
-                table.section(channel).only(set(BLOCKS[channel]))
-                found[family, channel, self.wording.code] = self._script(table, family, channel)
+            texts = self.family(family, TextTable.read(self._folder / f"{family}.yaml"))
+            found.update({(family, *key): script for key, script in texts.items()})
         stray = {path.stem for path in self._folder.glob("*.yaml")} - {*self._families, "language"}
         if stray:
             raise self._table.error(f"{min(stray)}.yaml is not in families.yaml; add it there")
         return found
 
+    def family(self, family: str, table: TextTable) -> dict[tuple[Channel, str], Script]:
+        """What a family says on every channel, by channel and language.
+
+        Raises:
+            TemplateError: a text is missing, unknown or refused.
+        """
+        table.only({*_SHARED, *CHANNELS})
+        for channel in CHANNELS:
+            table.section(channel).only(set(BLOCKS[channel]))
+        return {
+            (channel, self.wording.code): self._script(table, family, channel)
+            for channel in CHANNELS
+        }
+
+    def source_of(self, family: str) -> str:
+        """The built-in texts of a family, as its file has them."""
+        return (self._folder / f"{family}.yaml").read_text(encoding="utf-8")
+
     def _script(self, table: TextTable, family: str, channel: Channel) -> Script:
         blocks: dict[str, Block] = {}
         used: set[tuple[str, str]] = set()
+        lists = self._lists
         for name in BLOCKS[channel]:
             place, source = self._source(table, channel, name)
             used.update(_USED.findall(source))
+            lists = lists or bool(_LISTS.search(source))
             blocks[name] = Block(
                 source, name=table.file, place=place, data=self.shape, spacing=self.wording.spacing
             )
@@ -224,6 +306,7 @@ class _Language:
             blocks=blocks,
             phrases=frozenset(name for group, name in used if group == "phrases"),
             law=frozenset(name for group, name in used if group == "law"),
+            lists=lists,
         )
 
     def _source(self, table: TextTable, channel: Channel, name: str) -> tuple[str, str]:
@@ -298,4 +381,13 @@ def sample_shape(wording: Wording) -> Shape:
 
 def _sample_data(request: RenderRequest, wording: Wording) -> dict[str, object]:
     summary = summarise(request.notice, request.message)
-    return gather(request, summary, wording, locale=wording.locale, deadline_days=8)
+    return gather(
+        request,
+        summary,
+        wording,
+        locale=wording.locale,
+        deadline_days=8,
+        standing=Standing(business=True),
+        sender=sender_of(request.tenant, postal="-"),
+        lists=True,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import mrml
@@ -15,6 +16,7 @@ from notifier.content.tables import amounts
 from notifier.content.variables import MAX_LINES, Data
 
 _MAX_PAGE_CHARS = 1_000_000
+_WEB = re.compile(r"https?://[^\s<>\"'{}]{1,2000}", re.ASCII)
 
 
 class EmailLayout:
@@ -34,6 +36,11 @@ class EmailLayout:
         self._page = _compile(page, "email/layout.mjml", shape, html=True)
         text = (folder / "layout.txt").read_text(encoding="utf-8")
         self._text = _compile(text, "email/layout.txt", shape, html=False)
+
+    @property
+    def is_swift(self) -> bool:
+        """Whether the Liquid library is needed only for what is unusual."""
+        return self._page.is_swift and self._text.is_swift
 
     def html(self, data: Data) -> str:
         """The page, every value escaped."""
@@ -64,10 +71,19 @@ def mail_data(prepared: Prepared) -> Data:
         "closing": [_page_part(part) for part in prepared.paragraphs("closing")],
         "amount_due": amounts(prepared.summary.demanded, prepared.formats),
         "pay_by": prepared.pay_by(),
-        "tables": prepared.tables(MAX_LINES),
+        "tables": prepared.tables(MAX_LINES, details=True),
         "notes": [_page_part(part) for part in prepared.notes()],
         "accounts": prepared.accounts(),
+        "portal_url": _link(prepared.request.portal_url, script.name),
+        "pay_url": _link(prepared.request.pay_url, script.name),
     }
+
+
+def _link(url: str, name: str) -> str:
+    """An address that a reader may be asked to open; anything but a web address is refused."""
+    if url and not _WEB.fullmatch(url):
+        raise TemplateError(name, "a link", "is no web address such as https://pay.example.org/x")
+    return url
 
 
 def _page_part(part: Paragraph) -> Data:

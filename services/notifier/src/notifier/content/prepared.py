@@ -8,21 +8,27 @@ from functools import lru_cache
 from zoneinfo import ZoneInfoNotFoundError
 
 from dunning_common.money import MoneyError
+from notifier.content.annexes import DEBT_CLAIM, Annex, annex_data
 from notifier.content.formats import Formats, formats_for
-from notifier.content.library import Library, Script, base_language
+from notifier.content.library import FALLBACK_LANGUAGE, Library, Script, base_language
 from notifier.content.model import RenderRequest, TemplateError
 from notifier.content.prose import Paragraph
+from notifier.content.standing import ConsumerChargedError, standing_of
 from notifier.content.summary import Summary, UnknownInvoiceError, summarise
 from notifier.content.tables import accounts_of, tables_of
 from notifier.content.variables import Data, gather
-from notifier.content.wording import NOTES
+from notifier.content.wording import NOTES, Wording
+
+LONGEST_NUMBER = 18
+"""Invoice numbers of this many signs break anywhere on paper."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """A request with everything that all channels need.
 
-    `data` are the variables of the texts, `imprint` is the creditor's legal line.
+    `data` are the variables of the texts, `imprint` is the creditor's legal line, `remarks` say
+    what it lacks, `forms` are the annexes of a letter of claim to a person, which are `english`.
     """
 
     request: RenderRequest
@@ -31,6 +37,9 @@ class Prepared:
     formats: Formats
     data: Data
     imprint: str
+    remarks: tuple[str, ...]
+    forms: tuple[Annex, ...]
+    english: Wording
 
     def line(self, name: str) -> str:
         """A text on one line."""
@@ -42,12 +51,15 @@ class Prepared:
 
     def part(self, name: str) -> Data:
         """A group of variables."""
-        value = self.data[name]
-        if not isinstance(value, dict):
-            raise TypeError(f"{name} is a dict")
-        return value
+        return _dict(self.data[name])
 
-    def tables(self, max_rows: int | None, *, longest_number: int | None = None) -> list[Data]:
+    def tables(
+        self,
+        max_rows: int | None,
+        *,
+        longest_number: int | None = None,
+        details: bool = False,
+    ) -> list[Data]:
         """The invoices in sections, at most `max_rows` in each."""
         return tables_of(
             self.summary,
@@ -55,6 +67,7 @@ class Prepared:
             self.formats,
             max_rows=max_rows,
             longest_number=longest_number,
+            details=details,
         )
 
     def accounts(self) -> list[Data]:
@@ -65,6 +78,16 @@ class Prepared:
         """What has to be said about the tables: rates, and what is not claimed."""
         phrases = self.script.wording.phrases
         return tuple(part for name in NOTES for part in phrases[name].paragraphs(self.data))
+
+    def annexes(self) -> list[Data]:
+        """Forms that go with a letter of claim to a person, in English; of other letters none."""
+        if not self.part("debtor")["protocol"]:
+            return []
+        english, formats = self.english, formats_for(self.english.locale)
+        tables = tables_of(
+            self.summary, english, formats, max_rows=None, longest_number=LONGEST_NUMBER
+        )
+        return annex_data(self.forms, self.data, tables, english, formats)
 
     def pay_by(self) -> str:
         """The date to pay by; of a single invoice that is only coming due, its due date."""
@@ -82,10 +105,27 @@ def prepare(library: Library, request: RenderRequest) -> Prepared:
         TemplateError: no such family, or the notice does not fit together.
     """
     script = library.find(
-        request.template, request.channel, request.language, request.tenant.language
+        request.template,
+        request.channel,
+        request.language,
+        request.tenant.language,
+        own=request.own,
     )
     formats = _formats(request.language, script)
+    creditor = library.countries.creditor(request.tenant)
+    country = library.countries.law(request)
+    stage = script.family.stage
+    if creditor.missing and stage != "amicable" and request.channel != "sms":
+        # A letter with legal effect must not leave without what the law wants on it.
+        raise TemplateError(script.name, "the creditor", creditor.missing)
     try:
+        standing = standing_of(
+            request.notice,
+            country=country,
+            stage=stage,
+            debtor_name=request.contacts.name,
+            least_days=library.countries.least_days,
+        )
         summary = summarise(request.notice, request.message)
         data = gather(
             request,
@@ -93,23 +133,45 @@ def prepare(library: Library, request: RenderRequest) -> Prepared:
             script.wording,
             locale=str(formats.locale),
             deadline_days=script.family.deadline_days,
+            standing=standing,
+            sender=creditor.sender,
+            lists=script.lists,
         )
-    except (UnknownInvoiceError, MoneyError, ZoneInfoNotFoundError) as error:
+    except (UnknownInvoiceError, ConsumerChargedError, MoneyError, ZoneInfoNotFoundError) as error:
         raise TemplateError(script.name, "the notice", str(error)) from error
+    if standing.protocol and request.channel == "email" and not _posted(request):
+        raise TemplateError(
+            script.name,
+            "the notice",
+            "a letter of claim to a person has to be posted with the forms of the Pre-Action "
+            "Protocol for Debt Claims; give the level a letter channel too",
+        )
     law = script.wording.law
-    country = library.countries.law(request)
     sentences = law.get(country, law["other"])
     data["phrases"] = {n: script.wording.phrases[n].marked(data) for n in script.phrases}
     data["law"] = {n: sentences[n].marked(data) for n in script.law}
-    imprint = library.countries.imprint(request.tenant.country, data)
     return Prepared(
         request=request,
         script=script,
         summary=summary,
         formats=formats,
         data=data,
-        imprint=imprint,
+        imprint=creditor.imprint,
+        remarks=(creditor.missing,) if creditor.missing else (),
+        forms=library.annexes[DEBT_CLAIM],
+        english=library.wordings[FALLBACK_LANGUAGE],
     )
+
+
+def _posted(request: RenderRequest) -> bool:
+    """Whether the same notice also goes out on paper."""
+    return any(m.channel in {"letter", "registered_letter"} for m in request.notice.messages)
+
+
+def _dict(value: object) -> Data:
+    if not isinstance(value, dict):
+        raise TypeError("a group of variables is a dict")
+    return value
 
 
 def _formats(language: str, script: Script) -> Formats:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from notifier.content.model import TemplateError
 from notifier.content.sandbox import Compiled, Sandbox
@@ -52,10 +52,11 @@ class Paragraph:
     @property
     def html(self) -> Markup:
         """The words escaped for HTML, with `<strong>`."""
-        return Markup("").join(
-            Markup("<strong>{}</strong>").format(run.text) if run.bold else run.text
+        parts = (
+            f"<strong>{escape(run.text)}</strong>" if run.bold else str(escape(run.text))
             for run in self.runs
         )
+        return Markup("".join(parts))  # noqa: S704  every text in it is escaped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,7 @@ class Block:
     def __init__(
         self, source: str, *, name: str, place: str, data: Shape, spacing: Spacing
     ) -> None:
+        _SANDBOX.scan(source, name=name, place=place)  # what follows is slow on crooked delimiters
         self._compiled: Compiled = _SANDBOX.compile(
             _prepare(source, spacing, name, place), name=name, place=place, data=data
         )
@@ -94,6 +96,15 @@ class Block:
     def marked(self, data: Mapping[str, object]) -> str:
         """The text with its marks, to be used inside another block."""
         return self._compiled.render(data)
+
+    def slowly(self, data: Mapping[str, object]) -> str:
+        """The same as `marked`, by the Liquid library alone."""
+        return self._compiled.render_slowly(data)
+
+    @property
+    def is_swift(self) -> bool:
+        """Whether the library is needed only for what is unusual."""
+        return self._compiled.is_swift
 
     def paragraphs(self, data: Mapping[str, object]) -> tuple[Paragraph, ...]:
         """The text as paragraphs; those that came out empty are left out."""
@@ -142,6 +153,8 @@ def _add(found: list[Paragraph], chunk: list[str], *, entry: bool) -> None:
 
 
 def _runs(text: str) -> tuple[Run, ...]:
+    if BOLD_ON not in text and BOLD_OFF not in text:
+        return (Run(text),) if text else ()
     runs: list[Run] = []
     bold = False
     for piece in _MARKS.split(text):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
 
 from dunning_common.events.dunning import Channel
 from notifier.content.letter import LetterPress
-from notifier.content.letter_data import letter_data
+from notifier.content.letter_data import letter_data, remarks_of
 from notifier.content.library import CHANNELS, Library, base_language
 from notifier.content.mail import EmailLayout, mail_data
-from notifier.content.model import Rendered, RenderRequest, TemplateError
+from notifier.content.model import NoSuchTextError, Rendered, RenderRequest, TemplateError
 from notifier.content.prepared import Prepared, prepare
 from notifier.content.samples import sample_request
 from notifier.content.sms import gsm_text
@@ -26,14 +27,22 @@ class Renderer:
     Args:
         folder: the templates, `notifier/templates` by default.
         fonts: folders with more fonts for letters.
+        windows: the window layout of tenants that do not use the one of their country.
 
     Raises:
         TemplateError: a template is refused.
     """
 
-    def __init__(self, folder: Path = TEMPLATES, *, fonts: tuple[Path, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path = TEMPLATES,
+        *,
+        fonts: tuple[Path, ...] = (),
+        windows: Mapping[str, str] | None = None,
+    ) -> None:
         self._library = Library.load(folder)
         self._press = LetterPress(folder / "letter", fonts=fonts)
+        self._windows = self._press.known(windows or {})
         sample = sample_request("formal_notice", "email", "fr", invoices=3, extras=True)
         self._email = EmailLayout(folder / "email", mail_data(prepare(self._library, sample)))
         self._check_texts()
@@ -49,6 +58,11 @@ class Renderer:
         return tuple(self._library.wordings)
 
     @property
+    def windows(self) -> tuple[str, ...]:
+        """Names of the window layouts of letters."""
+        return self._press.windows
+
+    @property
     def channels(self) -> tuple[Channel, ...]:
         """The channels that can be rendered."""
         return CHANNELS
@@ -60,7 +74,12 @@ class Renderer:
             TemplateError: the template does not exist or cannot say this message.
         """
         prepared = prepare(self._library, request)
-        match request.channel:
+        rendered = self._print(prepared)
+        own = request.own.get((request.template, prepared.script.wording.code))
+        return replace(rendered, template_version=own.version or None) if own else rendered
+
+    def _print(self, prepared: Prepared) -> Rendered:
+        match prepared.request.channel:
             case "email":
                 return self._render_email(prepared)
             case "sms":
@@ -72,6 +91,33 @@ class Renderer:
                 return self._render_letter(prepared)
             case other:
                 assert_never(other)
+
+    def fill(self, request: RenderRequest) -> None:
+        """Fill in every text of a request, and the page of an e-mail; prints no letter.
+
+        Raises:
+            TemplateError: a text cannot be filled in.
+        """
+        prepared = prepare(self._library, request)
+        for name in prepared.script.blocks:
+            prepared.paragraphs(name)
+        if request.channel == "email":
+            self._render_email(prepared)
+
+    def source_of(self, family: str, language: str) -> str:
+        """The built-in texts of a family in a language, as YAML.
+
+        Raises:
+            NoSuchTextError: no such family or language.
+        """
+        if family not in self._library.families:
+            known = ", ".join(self.families)
+            raise NoSuchTextError(family, "the name", f"no such template; there are {known}")
+        reader = self._library.readers.get(language)
+        if reader is None:
+            known = ", ".join(self.languages)
+            raise NoSuchTextError(family, language, f"no such language; there are {known}")
+        return reader.source_of(family)
 
     def preview(self, template: str, channel: Channel, language: str) -> Rendered:
         """The message a made-up debtor would get.
@@ -117,11 +163,14 @@ class Renderer:
             text=self._email.text(data),
             html=self._email.html(data),
             pdf=None,
+            remarks=prepared.remarks,
         )
 
     def _render_letter(self, prepared: Prepared) -> Rendered:
         request, script = prepared.request, prepared.script
-        window = self._library.countries.window(request.tenant.country)
+        tenant = request.tenant
+        own = self._windows.get(tenant.tenant_id)
+        window = own or self._library.countries.window(tenant.country)
         data = letter_data(prepared, self._library.countries)
         pdf = self._press.print(
             window,
@@ -129,7 +178,11 @@ class Renderer:
             timestamp=int(request.notice.decided_at.timestamp()),
             name=script.name,
         )
-        subject = str(data["subject"])
         return Rendered(
-            media_type="application/pdf", subject=subject, text=None, html=None, pdf=pdf
+            media_type="application/pdf",
+            subject=str(data["subject"]),
+            text=None,
+            html=None,
+            pdf=pdf,
+            remarks=(*prepared.remarks, *remarks_of(data)),
         )

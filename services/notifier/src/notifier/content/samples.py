@@ -5,6 +5,7 @@ Nobody here exists; the IBANs are the published examples of their countries.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -12,12 +13,14 @@ from uuid import UUID
 from dunning_common.events.contacts import Contacts, PostalAddress
 from dunning_common.events.dunning import (
     Channel,
-    NoticeItem,
-    NoticeMessage,
-    NoticeRequestedV1,
+    NoticeItemV2,
+    NoticeMessageV2,
+    NoticeRequestedV2,
+    UnallocatedMoney,
 )
+from dunning_common.events.receivables import DebtorKind
 from dunning_common.events.tenants import BankDetails, LegalIdentity, TenantRegisteredV1
-from notifier.content.model import RenderRequest
+from notifier.content.model import OwnText, RenderRequest
 
 DECIDED_AT = datetime(2026, 3, 10, 7, 30, tzinfo=UTC)
 NOTICE_ID = UUID("5d7c1c39-2f6b-5a4e-9d0a-8f2f1d3b6a71")
@@ -44,6 +47,15 @@ DAYS_TO_PAY = {
 }
 """Days until the date that the sample notices name; none for those that are not due yet."""
 
+POLICIES = {
+    "fr": "france-b2b",
+    "de": "germany-b2b",
+    "es": "spain-b2b",
+    "it": "italy-b2b",
+    "nl": "netherlands-b2b",
+    "pt": "of-our-own",
+    "pl": "of-our-own",
+}
 CHARGED = frozenset({"final_demand", "formal_notice", "letter_before_action"})
 EXTRAS = {"fee_minor": 1_250, "charges_open_minor": 731, "disputed_minor": 24_050}
 """What `extras` puts on the first invoice, in minor units."""
@@ -61,6 +73,8 @@ def sample_request(
     with_deadline: bool = True,
     debtor_name: str | None = None,
     number: str = "F-2026-",
+    own: Mapping[tuple[str, str], OwnText] | None = None,
+    kind: DebtorKind | None = "business",
 ) -> RenderRequest:
     """A message as it could come from the engine.
 
@@ -75,6 +89,8 @@ def sample_request(
         with_deadline: whether the notice names a date to pay by (`DAYS_TO_PAY`).
         debtor_name: instead of the sample debtor's name.
         number: what the invoice numbers begin with.
+        own: the tenant's own texts.
+        kind: whether the debtor is a business or a consumer, who is never charged a fixed sum.
     """
     with_charges = template in CHARGED if charges is None else charges
     code = language.replace("_", "-").split("-")[0]
@@ -83,30 +99,41 @@ def sample_request(
         _item(
             template, place, invoices, currencies or (tenant.base_currency,), with_charges, number
         )
+        if kind == "business"
+        else _item(
+            template, place, invoices, currencies or (tenant.base_currency,), with_charges, number
+        ).model_copy(update={"compensation_minor": 0})
         for place in range(invoices)
     )
     if extras:
         items = (items[0].model_copy(update=EXTRAS), *items[1:])
     days = DAYS_TO_PAY.get(template, 7) if with_deadline else 0
     level_no, _ = LADDER.get(template, (3, 21))
-    message = NoticeMessage(
+    message = NoticeMessageV2(
         channel=channel,
         template=template,
         level=template,
         level_no=level_no,
         invoice_ids=tuple(item.invoice_id for item in items),
     )
-    notice = NoticeRequestedV1(
+    # A letter of claim is always posted, whatever else goes with it.
+    posted = template == "letter_before_action" and channel in {"email", "sms"}
+    also = (message.model_copy(update={"channel": "registered_letter"}),) if posted else ()
+    notice = NoticeRequestedV2(
         notice_id=NOTICE_ID,
         debtor_id="D-1001",
+        debtor_kind=kind,
         decided_at=DECIDED_AT,
         zone="Europe/Paris",
-        policy_id={"fr": "france-b2b", "de": "germany-b2b"}.get(code, "uk-b2b"),
+        policy_id=POLICIES.get(code, "uk-b2b"),
         policy_version=1,
         decision_id=DECISION_ID,
         pay_by=DECIDED_AT.date() + timedelta(days=days) if days else None,
         items=items,
-        messages=(message,),
+        messages=(message, *also),
+        unallocated=(UnallocatedMoney(currency=tenant.base_currency, amount_minor=7_700),)
+        if extras
+        else (),
     )
     contacts = DEBTORS.get(code, DEBTORS["en"])
     if debtor_name is not None:
@@ -120,19 +147,20 @@ def sample_request(
         tenant=tenant,
         contacts=contacts,
         message_id=MESSAGE_ID,
+        own=own or {},
     )
 
 
 def _item(
     template: str, place: int, count: int, currencies: tuple[str, ...], charges: bool, number: str
-) -> NoticeItem:
+) -> NoticeItemV2:
     level_no, late = LADDER.get(template, (3, 21))
     coming = template != "courtesy" and count > 2 and place == count - 1
     level, days_late = ("courtesy", -5) if coming else (template, late)
     amount = 124_050 + place * 3_317
     due_on = DECIDED_AT.date() - timedelta(days=days_late)
     assessed = charges and days_late > 0
-    return NoticeItem(
+    return NoticeItemV2(
         invoice_id=f"INV-{place + 1:04}",
         number=f"{number}{place + 1:04}",
         level=level,
@@ -222,6 +250,122 @@ TENANTS = {
         ),
         email_from="accounts@harrow-paper.example",
     ),
+    "es": TenantRegisteredV1(
+        tenant_id="papelera-duero",
+        name="Papelera Duero",
+        country="ES",
+        zone="Europe/Madrid",
+        language="es",
+        base_currency="EUR",
+        legal=LegalIdentity(
+            legal_name="Papelera Duero S.L.",
+            form="S.L.",
+            register_entry="Valladolid, tomo 1234, folio 56, hoja VA-7890",
+            vat_id="ESB12345674",
+            address=PostalAddress(
+                lines=("Calle del Río 8",), postcode="47001", city="Valladolid", country="ES"
+            ),
+            email="cobros@papelera-duero.example",
+            phone="+34 983 000 000",
+        ),
+        bank=BankDetails(
+            holder="Papelera Duero S.L.", iban="ES9121000418450200051332", bic="CAIXESBBXXX"
+        ),
+        email_from="cobros@papelera-duero.example",
+    ),
+    "it": TenantRegisteredV1(
+        tenant_id="tipografia-arno",
+        name="Tipografia Arno",
+        country="IT",
+        zone="Europe/Rome",
+        language="it",
+        base_currency="EUR",
+        legal=LegalIdentity(
+            legal_name="Tipografia Arno S.r.l.",
+            form="S.r.l.",
+            capital="20.000 € i.v.",
+            register_entry="Firenze 01234567890, REA FI-123456",
+            vat_id="IT01234567890",
+            address=PostalAddress(
+                lines=("Via dei Mulini 5",), postcode="50122", city="Firenze", country="IT"
+            ),
+            email="crediti@tipografia-arno.example",
+            phone="+39 055 000000",
+        ),
+        bank=BankDetails(
+            holder="Tipografia Arno S.r.l.", iban="IT60X0542811101000000123456", bic="BCITITMMXXX"
+        ),
+        email_from="crediti@tipografia-arno.example",
+    ),
+    "nl": TenantRegisteredV1(
+        tenant_id="drukkerij-vecht",
+        name="Drukkerij Vecht",
+        country="NL",
+        zone="Europe/Amsterdam",
+        language="nl",
+        base_currency="EUR",
+        legal=LegalIdentity(
+            legal_name="Drukkerij Vecht B.V.",
+            form="B.V.",
+            register_entry="12345678",
+            vat_id="NL123456789B01",
+            address=PostalAddress(
+                lines=("Molenkade 3",), postcode="3581 AB", city="Utrecht", country="NL"
+            ),
+            email="debiteuren@drukkerij-vecht.example",
+            phone="+31 30 000 0000",
+        ),
+        bank=BankDetails(holder="Drukkerij Vecht B.V.", iban="NL91ABNA0417164300", bic="ABNANL2A"),
+        email_from="debiteuren@drukkerij-vecht.example",
+    ),
+    "pt": TenantRegisteredV1(
+        tenant_id="graficas-tejo",
+        name="Gráficas Tejo",
+        country="PT",
+        zone="Europe/Lisbon",
+        language="pt",
+        base_currency="EUR",
+        legal=LegalIdentity(
+            legal_name="Gráficas Tejo, Lda.",
+            form="Lda.",
+            capital="5.000 €",
+            register_entry="Lisboa, matrícula 501234560",
+            vat_id="PT501234560",
+            address=PostalAddress(
+                lines=("Rua dos Moinhos 21",), postcode="1100-001", city="Lisboa", country="PT"
+            ),
+            email="cobrancas@graficas-tejo.example",
+            phone="+351 210 000 000",
+        ),
+        bank=BankDetails(
+            holder="Gráficas Tejo, Lda.", iban="PT50000201231234567890154", bic="CGDIPTPL"
+        ),
+        email_from="cobrancas@graficas-tejo.example",
+    ),
+    "pl": TenantRegisteredV1(
+        tenant_id="papier-wisla",
+        name="Papier Wisła",
+        country="PL",
+        zone="Europe/Warsaw",
+        language="pl",
+        base_currency="PLN",
+        legal=LegalIdentity(
+            legal_name="Papier Wisła sp. z o.o.",
+            form="sp. z o.o.",
+            capital="50 000 zł",
+            register_entry="KRS 0000123456, Sąd Rejonowy dla Krakowa-Śródmieścia",
+            vat_id="PL1234563218",
+            address=PostalAddress(
+                lines=("ul. Młyńska 7",), postcode="30-001", city="Kraków", country="PL"
+            ),
+            email="naleznosci@papier-wisla.example",
+            phone="+48 12 000 00 00",
+        ),
+        bank=BankDetails(
+            holder="Papier Wisła sp. z o.o.", iban="PL61109010140000071219812874", bic="WBKPPLPP"
+        ),
+        email_from="naleznosci@papier-wisla.example",
+    ),
 }
 
 DEBTORS = {
@@ -247,7 +391,7 @@ DEBTORS = {
         ),
     ),
     "en": Contacts(
-        name="Whitby & Sons Stationers",
+        name="Whitby & Sons Stationers Ltd",
         language="en",
         emails=("accounts@whitby-stationers.example",),
         phones=("+447700900123",),
@@ -256,6 +400,63 @@ DEBTORS = {
             postcode="YO21 1AA",
             city="Whitby",
             country="GB",
+        ),
+    ),
+    "es": Contacts(
+        name="Muebles García e Hijos, S.L.",
+        language="es",
+        emails=("facturas@muebles-garcia.example",),
+        phones=("+34612345678",),
+        address=PostalAddress(
+            lines=("Administración", "Avenida de la Estación 14"),
+            postcode="28001",
+            city="Madrid",
+            country="ES",
+        ),
+    ),
+    "it": Contacts(
+        name="Falegnameria Bianchi S.n.c.",
+        language="it",
+        emails=("fatture@falegnameria-bianchi.example",),
+        phones=("+393401234567",),
+        address=PostalAddress(
+            lines=("Ufficio contabilità", "Corso della Libertà 9"),
+            postcode="20121",
+            city="Milano",
+            country="IT",
+        ),
+    ),
+    "nl": Contacts(
+        name="Meubelhuis De Jong B.V.",
+        language="nl",
+        emails=("facturen@meubelhuis-dejong.example",),
+        phones=("+31612345678",),
+        address=PostalAddress(
+            lines=("Crediteurenadministratie", "Stationsweg 12"),
+            postcode="9711 AA",
+            city="Groningen",
+            country="NL",
+        ),
+    ),
+    "pt": Contacts(
+        name="Móveis São João, Lda.",
+        language="pt",
+        emails=("faturas@moveis-saojoao.example",),
+        phones=("+351912345678",),
+        address=PostalAddress(
+            lines=("Contabilidade", "Avenida da República 33"),
+            postcode="4000-001",
+            city="Porto",
+            country="PT",
+        ),
+    ),
+    "pl": Contacts(
+        name="Meble Dąbrowski sp. j.",
+        language="pl",
+        emails=("faktury@meble-dabrowski.example",),
+        phones=("+48601234567",),
+        address=PostalAddress(
+            lines=("Księgowość", "ul. Główna 18"), postcode="50-001", city="Wrocław", country="PL"
         ),
     ),
 }

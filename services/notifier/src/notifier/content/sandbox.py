@@ -44,6 +44,7 @@ from liquid.undefined import StrictUndefined
 from notifier.content.filters import FILTERS
 from notifier.content.model import TemplateError
 from notifier.content.shape import FORLOOP, VALUE, Shape
+from notifier.content.swift import Swift, UnusualError
 
 MAX_SOURCE_CHARS = 32 * 1024
 MAX_TAG_CHARS = 500
@@ -120,19 +121,51 @@ class Sandbox:
         except LiquidError as error:
             raise report.liquid(error, source) from error
         _Walk(template, source, report, loop_depth=MAX_LOOP_DEPTH + long).check(data)
-        return Compiled(template, report, source)
+        return Compiled(template, report, source, self._swift(template))
+
+    def _swift(self, template: BoundTemplate) -> Swift | None:
+        try:
+            return Swift(
+                template,
+                self._environment,
+                max_turns=MAX_ITERATIONS,
+                max_chars=self._environment.max_output_chars,
+            )
+        except UnusualError:
+            return None
 
 
 class Compiled:
     """A template that passed the gates; safe to render from many threads."""
 
-    def __init__(self, template: BoundTemplate, report: _Reporter, source: str) -> None:
+    def __init__(
+        self, template: BoundTemplate, report: _Reporter, source: str, swift: Swift | None
+    ) -> None:
         self._template = template
         self._report = report
         self._source = source
+        self._swift = swift
+
+    @property
+    def is_swift(self) -> bool:
+        """Whether the library is needed only for what is unusual."""
+        return self._swift is not None
 
     def render(self, data: Mapping[str, object]) -> str:
         """The text for this data.
+
+        Raises:
+            TemplateError: a filter refused a value or a limit was reached.
+        """
+        if self._swift is not None:
+            try:
+                return self._swift.render(data)
+            except UnusualError:
+                pass
+        return self.render_slowly(data)
+
+    def render_slowly(self, data: Mapping[str, object]) -> str:
+        """The same text, by the library itself.
 
         Raises:
             TemplateError: a filter refused a value or a limit was reached.

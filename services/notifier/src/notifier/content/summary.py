@@ -5,11 +5,11 @@ Pure arithmetic on integer minor units; no rates, no rounding, no clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from dunning_common.events.dunning import NoticeItem, NoticeMessage, NoticeRequestedV1
+from dunning_common.events.dunning import NoticeItemV2, NoticeMessageV2, NoticeRequestedV2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +17,7 @@ class Total:
     """Sums over invoices of one currency, in minor units.
 
     `open_minor` is principal without its disputed part, which is not asked for: `disputed_minor`.
+    `amount_minor` is what was invoiced, `paid_minor` what was paid on it or credited since.
     `earlier_minor` was charged by earlier notices and is still owed. `compensation_each_minor` is
     the fixed sum per invoice where it is the same for all `compensation_count` invoices that carry
     one, else None. `interest_percents` are the yearly rates of the invoices that interest is
@@ -25,6 +26,8 @@ class Total:
 
     currency: str
     count: int
+    amount_minor: int
+    paid_minor: int
     open_minor: int
     disputed_minor: int
     earlier_minor: int
@@ -51,7 +54,7 @@ class Total:
 class Section:
     """Invoices that belong together, oldest due date first, with totals per currency."""
 
-    items: tuple[NoticeItem, ...]
+    items: tuple[NoticeItemV2, ...]
     totals: tuple[Total, ...]
 
 
@@ -77,7 +80,7 @@ class UnknownInvoiceError(ValueError):
     """The message covers an invoice that its notice does not hold."""
 
 
-def summarise(notice: NoticeRequestedV1, message: NoticeMessage) -> Summary:
+def summarise(notice: NoticeRequestedV2, message: NoticeMessageV2) -> Summary:
     """Sections and totals of the invoices that the message covers, each counted once.
 
     An invoice is overdue from the day after its due date (`days_late` >= 1).
@@ -89,28 +92,34 @@ def summarise(notice: NoticeRequestedV1, message: NoticeMessage) -> Summary:
     items = _covered(notice.items, message.invoice_ids)
     overdue = tuple(item for item in items if item.days_late > 0)
     coming_due = tuple(item for item in items if item.days_late <= 0)
-    return Summary(
-        overdue=_section(overdue),
-        coming_due=_section(coming_due),
-        everything=_section(items),
-    )
+    late, early = _section(overdue), _section(coming_due)
+    both = _section(items) if overdue and coming_due else late if overdue else early
+    return Summary(overdue=late, coming_due=early, everything=both)
 
 
-def totals_of(items: Iterable[NoticeItem]) -> tuple[Total, ...]:
+def totals_of(items: Iterable[NoticeItemV2]) -> tuple[Total, ...]:
     """Totals per currency, in the order of the currency codes."""
-    by_currency: dict[str, list[NoticeItem]] = {}
+    by_currency: dict[str, list[NoticeItemV2]] = {}
     for item in items:
-        by_currency.setdefault(item.currency, []).append(item)
+        if item.currency in by_currency:
+            by_currency[item.currency].append(item)
+        else:
+            by_currency[item.currency] = [item]
     return tuple(_total(currency, by_currency[currency]) for currency in sorted(by_currency))
 
 
-def asked_minor(item: NoticeItem) -> int:
+def total_of(item: NoticeItemV2) -> Total:
+    """What one invoice comes to."""
+    return _total(item.currency, (item,))
+
+
+def asked_minor(item: NoticeItemV2) -> int:
     """The principal of an invoice that is asked for: what is open of it and not disputed."""
     return item.open_minor - item.disputed_minor
 
 
-def _covered(items: Iterable[NoticeItem], wanted: Iterable[str]) -> tuple[NoticeItem, ...]:
-    by_id: Mapping[str, NoticeItem] = {item.invoice_id: item for item in items}
+def _covered(items: Iterable[NoticeItemV2], wanted: Iterable[str]) -> tuple[NoticeItemV2, ...]:
+    by_id: Mapping[str, NoticeItemV2] = {item.invoice_id: item for item in items}
     ids = dict.fromkeys(wanted)
     unknown = [invoice_id for invoice_id in ids if invoice_id not in by_id]
     if unknown or not ids:
@@ -120,28 +129,40 @@ def _covered(items: Iterable[NoticeItem], wanted: Iterable[str]) -> tuple[Notice
     return tuple(sorted(covered, key=lambda item: (item.due_on, item.number, item.invoice_id)))
 
 
-def _section(items: tuple[NoticeItem, ...]) -> Section:
+def _section(items: tuple[NoticeItemV2, ...]) -> Section:
     return Section(items=items, totals=totals_of(items))
 
 
-def _total(currency: str, items: list[NoticeItem]) -> Total:
-    compensations = [item.compensation_minor for item in items if item.compensation_minor]
-    same = len(set(compensations)) == 1
-    percents = {
-        item.interest_percent
-        for item in items
-        if item.interest_minor and item.interest_percent is not None
-    }
+def _total(currency: str, items: Sequence[NoticeItemV2]) -> Total:
+    amount = paid = asked = disputed = earlier = interest = fee = compensation = charged = 0
+    fixed: set[int] = set()
+    percents: set[Decimal] = set()
+    for item in items:
+        amount += item.amount_minor
+        paid += max(0, item.amount_minor - item.open_minor)
+        asked += item.open_minor - item.disputed_minor
+        disputed += item.disputed_minor
+        earlier += item.charges_open_minor
+        interest += item.interest_minor
+        fee += item.fee_minor
+        if item.compensation_minor:
+            compensation += item.compensation_minor
+            charged += 1
+            fixed.add(item.compensation_minor)
+        if item.interest_minor and item.interest_percent is not None:
+            percents.add(item.interest_percent)
     return Total(
         currency=currency,
         count=len(items),
-        open_minor=sum(asked_minor(item) for item in items),
-        disputed_minor=sum(item.disputed_minor for item in items),
-        earlier_minor=sum(item.charges_open_minor for item in items),
-        interest_minor=sum(item.interest_minor for item in items),
+        amount_minor=amount,
+        paid_minor=paid,
+        open_minor=asked,
+        disputed_minor=disputed,
+        earlier_minor=earlier,
+        interest_minor=interest,
         interest_percents=tuple(sorted(percents)),
-        fee_minor=sum(item.fee_minor for item in items),
-        compensation_minor=sum(compensations),
-        compensation_count=len(compensations),
-        compensation_each_minor=compensations[0] if same else None,
+        fee_minor=fee,
+        compensation_minor=compensation,
+        compensation_count=charged,
+        compensation_each_minor=fixed.pop() if len(fixed) == 1 else None,
     )

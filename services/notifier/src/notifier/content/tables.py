@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dunning_common.events.dunning import NoticeItem
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+
+from dunning_common.events.dunning import NoticeItemV2
 from dunning_common.money import to_decimal
 from notifier.content.clean import breakable, clean
 from notifier.content.filters import iban
 from notifier.content.formats import Formats
-from notifier.content.summary import Section, Summary, Total, asked_minor, totals_of
+from notifier.content.summary import Section, Summary, Total, asked_minor, total_of
 from notifier.content.variables import Data
 from notifier.content.wording import Wording
 
@@ -22,6 +25,7 @@ def tables_of(
     *,
     max_rows: int | None,
     longest_number: int | None = None,
+    details: bool = False,
 ) -> list[Data]:
     """One table for what is overdue, one for what is coming due; an empty one is left out.
 
@@ -31,6 +35,7 @@ def tables_of(
         formats: how it writes money and dates.
         max_rows: show no more rows than this in each and say how many are left out.
         longest_number: let invoice numbers of this length or more break anywhere.
+        details: give each row the lines that lead to what is asked for, for media without columns.
     """
     sections = ((summary.overdue, "overdue"), (summary.coming_due, "coming_due"))
     tables = []
@@ -38,6 +43,9 @@ def tables_of(
         if section.items:
             shown = section.items if max_rows is None else section.items[:max_rows]
             rows = [_row(item, wording, formats, longest_number) for item in shown]
+            if details:
+                for row in rows:
+                    row["details"] = _details(row, wording)
             tables.append(_table(section, rows, wording, formats, title=wording.words[name]))
     return tables
 
@@ -76,13 +84,15 @@ def _table(
     }
 
 
-def _row(item: NoticeItem, wording: Wording, formats: Formats, longest_number: int | None) -> Data:
+def _row(
+    item: NoticeItemV2, wording: Wording, formats: Formats, longest_number: int | None
+) -> Data:
     def money(minor: int) -> str:
         return formats.money(to_decimal(minor, item.currency), item.currency)
 
     number = clean(item.number)
     asked = asked_minor(item)
-    (total,) = totals_of([item])
+    total = total_of(item)
     return {
         "number": breakable(number, longest_number) if longest_number else number,
         "level": wording.level_name(item.level, item.level_no),
@@ -92,11 +102,38 @@ def _row(item: NoticeItem, wording: Wording, formats: Formats, longest_number: i
         "lateness": wording.lateness(item.days_late, formats),
         "amount": money(item.amount_minor),
         "open": money(asked),
+        "paid": money(total.paid_minor) if total.paid_minor else "",
         "disputed": money(item.disputed_minor) if item.disputed_minor else "",
+        "rate": formats.percent(item.interest_percent)
+        if item.interest_minor and item.interest_percent is not None
+        else "",
         **{name: money(minor) if (minor := _charge(total, name)) else "" for name in CHARGES},
         "total": money(total.due_minor),
         "is_part": asked != item.amount_minor,
+        "has_charges": total.charges_minor > 0,
     }
+
+
+def _details(row: Data, wording: Wording) -> list[Data]:
+    """From the invoiced amount to the open one, and the charges that come on top."""
+    words = wording.words
+    lines = []
+    if row["is_part"]:
+        lines.append(_detail(words["amount"], row["amount"]))
+        lines += [
+            _detail(words[word], f"\u2212{row[name]}")
+            for name, word in (("paid", "paid"), ("disputed", "disputed_part"))
+            if row[name]
+        ]
+    for name in CHARGES:
+        if row[name]:
+            rate = f" ({row['rate']})" if name == "interest" and row["rate"] else ""
+            lines.append(_detail(f"{words[name]}{rate}", row[name]))
+    return lines
+
+
+def _detail(label: str, value: object) -> Data:
+    return {"label": label, "value": value}
 
 
 def _total(total: Total, formats: Formats) -> Data:
@@ -105,6 +142,9 @@ def _total(total: Total, formats: Formats) -> Data:
 
     return {
         "currency": total.currency,
+        "amount": money(total.amount_minor),
+        "paid": money(total.paid_minor) if total.paid_minor else "",
+        "disputed": money(total.disputed_minor) if total.disputed_minor else "",
         "open": money(total.open_minor),
         **{name: money(_charge(total, name)) for name in CHARGES},
         "total": money(total.due_minor),
@@ -115,9 +155,9 @@ def _total(total: Total, formats: Formats) -> Data:
 
 def _charge(total: Total, name: str) -> int:
     """The sum of one of `CHARGES`."""
-    return {
-        "interest": total.interest_minor,
-        "compensation": total.compensation_minor,
-        "fee": total.fee_minor,
-        "earlier": total.earlier_minor,
-    }[name]
+    return _CHARGE[name](total)
+
+
+_CHARGE: Mapping[str, Callable[[Total], int]] = {
+    name: attrgetter(f"{name}_minor") for name in CHARGES
+}

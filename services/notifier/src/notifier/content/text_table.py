@@ -28,12 +28,25 @@ class TextTable:
         """
         file = "/".join(path.parts[-2:])
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
         except FileNotFoundError as error:
             raise TemplateError(file, "the file", "is missing") from error
+        return cls.parse(file, text)
+
+    @classmethod
+    def parse(cls, file: str, text: str) -> TextTable:
+        """The table in a text; `file` is its name in errors.
+
+        Raises:
+            TemplateError: not YAML, or not a mapping.
+        """
+        try:
+            content = yaml.safe_load(text)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise TemplateError(file, f"line {line}", str(error.problem)) from error
+        except yaml.YAMLError as error:
+            raise TemplateError(file, "the file", str(error).splitlines()[0]) from error
         if not isinstance(content, dict):
             raise TemplateError(file, "the file", "must hold names with texts")
         return cls(file, "", content)
@@ -74,6 +87,10 @@ class TextTable:
     def number(self, name: str) -> int:
         """A whole number."""
         return int(self._typed(name, int, "a whole number", None))
+
+    def flag(self, name: str) -> bool:
+        """Yes or no; no where it is missing."""
+        return bool(self._typed(name, bool, "true or false", default=False))
 
     def sequence(self, name: str, default: tuple[str, ...] | None = None) -> list[Any]:
         """A list."""

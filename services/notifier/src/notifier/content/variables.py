@@ -11,17 +11,15 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from dunning_common.events.contacts import PostalAddress
-from dunning_common.events.dunning import NoticeItem
+from dunning_common.events.dunning import NoticeItemV2
+from dunning_common.events.tenants import TenantRegisteredV1
 from dunning_common.money import to_decimal
+from notifier.content.account import british_account, compact
 from notifier.content.clean import clean
 from notifier.content.model import RenderRequest
-from notifier.content.payment import (
-    british_account,
-    compact,
-    notice_reference,
-    payment_reference,
-)
-from notifier.content.summary import Section, Summary, Total, totals_of
+from notifier.content.reference import notice_reference, payment_reference
+from notifier.content.standing import Standing, names_its_form
+from notifier.content.summary import Section, Summary, Total, total_of
 from notifier.content.wording import Wording
 
 MAX_LINES = 50
@@ -34,7 +32,15 @@ Data = dict[str, object]
 
 
 def gather(
-    request: RenderRequest, summary: Summary, wording: Wording, *, locale: str, deadline_days: int
+    request: RenderRequest,
+    summary: Summary,
+    wording: Wording,
+    *,
+    locale: str,
+    deadline_days: int,
+    standing: Standing,
+    sender: Data,
+    lists: bool,
 ) -> Data:
     """The variables of one message, without phrases and law sentences.
 
@@ -44,26 +50,34 @@ def gather(
         wording: the language, for the names of levels.
         locale: how money and dates are written, e.g. `fr_FR`.
         deadline_days: days to pay where the notice names no date; 0 means it asks for none.
+        standing: consumer or business, and how long the law leaves.
+        sender: the creditor, by `sender_of`.
+        lists: whether a text loops over `lines` or `totals`; without, they stay empty.
     """
     today = letter_date(request)
     number = request.message.level_no
     return {
         "locale": locale,
         "date": today,
-        "deadline": _deadline(request, today, deadline_days),
+        "deadline": _deadline(request, today, deadline_days, standing.least_days),
         "reference": notice_reference(request.notice.notice_id),
         "level": {
             "code": clean(request.message.level),
             "number": number,
             "name": wording.level_name(request.message.level, number),
         },
-        "sender": sender_of(request),
-        "debtor": {"name": clean(request.contacts.name)},
-        "overdue": _section(summary.overdue, wording),
-        "coming_due": _section(summary.coming_due, wording),
-        "demanded": _section(summary.demanded, wording),
+        "sender": sender,
+        "debtor": {
+            "name": clean(request.contacts.name),
+            "business": standing.business,
+            "protocol": standing.protocol,
+        },
+        "overdue": _section(summary.overdue, wording, lists=lists),
+        "coming_due": _section(summary.coming_due, wording, lists=lists),
+        "demanded": _section(summary.demanded, wording, lists=lists),
         "charges": _charges(summary.demanded.totals),
         "disputed": _disputed(summary.everything),
+        "unallocated": _unallocated(request),
         "payment": payment_of(request, summary),
         "also": _also(request),
     }
@@ -79,18 +93,23 @@ def money(minor: int, currency: str) -> Data:
     return {"amount": to_decimal(minor, currency), "currency": currency}
 
 
-def sender_of(request: RenderRequest) -> Data:
-    """The creditor, with everything that has to stand on a business letter."""
-    legal = request.tenant.legal
+def sender_of(tenant: TenantRegisteredV1, *, postal: str) -> Data:
+    """The creditor, with everything that has to stand on a business letter.
+
+    `postal` is its address on one line, as its country writes it.
+    """
+    legal = tenant.legal
     return {
-        "name": clean(request.tenant.name),
+        "name": clean(tenant.name),
         "legal_name": clean(legal.legal_name),
         "form": clean(legal.form),
+        "form_apart": "" if names_its_form(legal) else clean(legal.form),
         "capital": clean(legal.capital),
         "register_entry": clean(legal.register_entry),
         "vat_id": clean(legal.vat_id),
         "directors": [clean(name) for name in legal.directors],
         "address": address_of(legal.address),
+        "postal": postal,
         "email": clean(legal.email),
         "phone": clean(legal.phone),
     }
@@ -117,14 +136,19 @@ def payment_of(request: RenderRequest, summary: Summary) -> Data:
         "bic": compact(clean(bank.bic)),
         "sort_code": british[0] if british else "",
         "account_number": british[1] if british else "",
-        "reference": payment_reference(numbers, notice_reference(request.notice.notice_id)),
+        "reference": payment_reference(
+            numbers, notice_reference(request.notice.notice_id), bank.iban
+        ),
     }
 
 
-def _deadline(request: RenderRequest, today: date, default_days: int) -> Data:
+def _deadline(request: RenderRequest, today: date, default_days: int, least_days: int) -> Data:
+    """The notice's own date, moved on where the law leaves longer."""
     day = request.notice.pay_by
     if day is None and default_days:
         day = today + timedelta(days=default_days)
+    if day is not None:
+        day = max(day, today + timedelta(days=least_days))
     return {"known": day is not None, "date": day, "days": (day - today).days if day else 0}
 
 
@@ -134,7 +158,7 @@ def _also(request: RenderRequest) -> Data:
     return {name: name in others for name in ("email", "sms", "letter", "registered_letter")}
 
 
-def _section(section: Section, wording: Wording) -> Data:
+def _section(section: Section, wording: Wording, *, lists: bool) -> Data:
     items, totals = section.items, section.totals
     oldest = items[0] if items else None
     numbers = [clean(item.number) for item in items[:NAMED_NUMBERS]]
@@ -148,8 +172,8 @@ def _section(section: Section, wording: Wording) -> Data:
         "days_left": -oldest.days_late if oldest else 0,
         "open": [money(total.open_minor, total.currency) for total in totals],
         "total": [money(total.due_minor, total.currency) for total in totals],
-        "totals": [_total(total) for total in totals],
-        "lines": [_line(item, wording) for item in items[:MAX_LINES]],
+        "totals": [_total(total) for total in totals] if lists else [],
+        "lines": [_line(item, wording) for item in items[:MAX_LINES]] if lists else [],
     }
 
 
@@ -162,8 +186,8 @@ def _total(total: Total) -> Data:
     }
 
 
-def _line(item: NoticeItem, wording: Wording) -> Data:
-    (total,) = totals_of([item])
+def _line(item: NoticeItemV2, wording: Wording) -> Data:
+    total = total_of(item)
     return {
         "number": clean(item.number),
         "level": wording.level_name(item.level, item.level_no),
@@ -178,6 +202,7 @@ def _line(item: NoticeItem, wording: Wording) -> Data:
 def _amounts(total: Total) -> Data:
     """What is asked for by kind; `disputed` is not asked for."""
     minors = {
+        "paid": total.paid_minor,
         "open": total.open_minor,
         "disputed": total.disputed_minor,
         "interest": total.interest_minor,
@@ -209,6 +234,12 @@ def _charges(totals: Sequence[Total]) -> Data:
         "same_compensation": each is not None,
         "compensation_each": money(each, fixed[0].currency) if each is not None else None,
     }
+
+
+def _unallocated(request: RenderRequest) -> Data:
+    """Money that came in and that no invoice is paid with yet."""
+    sums = [money(u.amount_minor, u.currency) for u in request.notice.unallocated if u.amount_minor]
+    return {"any": bool(sums), "amount": sums}
 
 
 def _disputed(section: Section) -> Data:

@@ -22,16 +22,38 @@ WORDS = frozenset(
             "by_date",
             "coming_due",
         ),
-        *("compensation", "date", "days", "disputed", "due_on", "earlier", "email", "fee"),
+        *(
+            "compensation",
+            "date",
+            "days",
+            "disputed",
+            "disputed_part",
+            "due_on",
+            "earlier",
+            "email",
+            "fee",
+        ),
         *("iban", "interest", "invoice"),
         *("issued_on", "kind_registered", "level", "of", "our_reference", "overdue", "page"),
-        *("pay_code", "payment", "phone", "place_date", "principal", "reference", "sort_code"),
+        *(
+            "paid",
+            "pay_code",
+            "pay_online",
+            "payment",
+            "portal_button",
+            "portal_words",
+            "phone",
+            "place_date",
+            "principal",
+            "reference",
+            "sort_code",
+        ),
         *("subject", "total", "total_with_charges"),
     }
 )
 """Labels that the layouts print; a language has exactly these."""
 
-NOTES = ("rate", "disputed")
+NOTES = ("rate", "disputed", "unallocated")
 """Phrases that the layouts print below the tables, each where it says something."""
 
 COUNTED = frozenset({"days_late", "due_in", "more_invoices"})

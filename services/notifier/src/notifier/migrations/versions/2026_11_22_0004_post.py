@@ -8,7 +8,15 @@ from notifier.schema import SCHEMA
 revision = "0004"
 down_revision = "0003"
 
-TABLES = ("letter_batch", "message_proof", "call_task", "call_try", "sms_day", "sms_taken", "inquiry")
+TABLES = (
+    "letter_batch",
+    "message_proof",
+    "call_task",
+    "call_try",
+    "sms_day",
+    "sms_taken",
+    "inquiry",
+)
 
 
 def upgrade() -> None:
