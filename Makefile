@@ -22,7 +22,7 @@ PACKAGES := libs/common/src services/invoice-ingest/src services/dunning-engine/
 	services/notifier/src services/kpi/src deploy/standalone/src
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run check format test test-compiled compiled model test-kafka e2e bench lock events-docs policy-docs \
+.PHONY: help setup setup-dev run check format test test-compiled compiled model test-kafka faults e2e bench lock events-docs policy-docs \
 	docker-secrets clean
 
 help: ## Say what can be made
@@ -70,9 +70,12 @@ model: $(DEV) ## 10,000 random histories against a slow model of the rules (some
 	@DUNNING_MODEL_RUNS=$(or $(RUNS),10000) "$(PY)" -m pytest -q --timeout 7200 \
 		tests/unit/dunning_engine/test_model_of_decisions.py $(PYTEST_ARGS)
 
-test-kafka: $(DEV) ## Integration and end-to-end tests again, on Apache Kafka (needs Java 17 and Maven)
+test-kafka: $(DEV) ## Integration, end-to-end and fault tests again, on Apache Kafka (needs Java 17 and Maven)
 	@"$(PY)" -m standalone.embedded.kafka run -- \
-		"$(PY)" -m pytest -m "not benchmark and not slow" tests/integration tests/e2e $(PYTEST_ARGS)
+		"$(PY)" -m pytest -m "not benchmark and not slow" tests/integration tests/e2e tests/faults $(PYTEST_ARGS)
+
+faults: $(DEV) ## Kill, pause, lie and pay in between for a long while (docs/reliability.md; ARGS="--kills 300")
+	@"$(PY)" -m tests.faults $(ARGS)
 
 e2e: $(DEV) ## End-to-end tests only, with the slow ones
 	@"$(PY)" -m pytest -m "not benchmark" tests/e2e $(PYTEST_ARGS)

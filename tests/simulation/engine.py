@@ -129,6 +129,8 @@ class Engine:
         for row in folded.finished:
             if row.in_flight:
                 self._land(row)
+        for row in folded.missed:
+            self._take_back(row)
         for _, on in folded.unsent:
             kept = list(self.account.contacted_on)
             kept.remove(on)
@@ -142,14 +144,26 @@ class Engine:
         return News(envelope=envelope, payload=payload)
 
     def _with_flight(self, row: LevelRow) -> LevelRow:
-        flight = self.cases[row.invoice_id].case.in_flight
+        case = self.cases[row.invoice_id].case
+        flight = case.in_flight
         mine = flight is not None and flight.notice_id == row.notice_id
         return replace(
             row,
+            is_last=(flight is None or mine) and case.level_no <= row.level_no,
             in_flight=mine,
             revoked=bool(mine and flight and flight.revoked),
             returns=self.returns.get(row.invoice_id, 0),
         )
+
+    def _take_back(self, row: LevelRow) -> None:
+        """What went out did not arrive: the level is the next one again."""
+        if self._nature.bug == "bounce_counts":
+            return
+        stored = self.cases[row.invoice_id]
+        (done,) = (each for each in stored.case.served if each.level_no == row.level_no)
+        case = stored.case.bounced(done, row.reason or "", *(row.bounced or ()))
+        self.cases[row.invoice_id] = replace(stored, case=case)
+        self._nature.note(f"{row.invoice_id}: {row.level} taken back ({row.reason})")
 
     def _land(self, row: LevelRow) -> None:
         """The end of a flight, as `adapters.sql_news` writes it."""

@@ -144,6 +144,10 @@ class Ledger:
 
     # --- permits
 
+    async def documents(self, _: Any) -> dict[Any, Any]:
+        """No invoice has an original document."""
+        return {}
+
     async def keys(self, debtors: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], bytes]:
         """Keys are not what is simulated."""
         return dict.fromkeys(debtors, b"key")

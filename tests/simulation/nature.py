@@ -17,6 +17,7 @@ Bug = Literal[
     "mark_before_send",
     "no_fence",
     "no_sweeper",
+    "bounce_counts",
     "ack_without_waiting",
     "no_revisit",
 ]

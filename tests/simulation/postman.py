@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from dunning_common.events.dunning import NoticeRequestedV1, NoticeRevokedV1
+from dunning_common.events.dunning import NoticeRequestedV2, NoticeRevokedV1
 from dunning_common.events.envelope import Payload
 from dunning_common.events.tenants import TenantRegisteredV1
 from dunning_common.ids import name_id
@@ -86,12 +86,12 @@ class Rows:
     def hear(self, events: Sequence[Payload]) -> None:
         """The engine's decisions: notices to send, and invoices that must not be spoken of."""
         for event in events:
-            if isinstance(event, NoticeRequestedV1):
+            if isinstance(event, NoticeRequestedV2):
                 self._plan(event)
             elif isinstance(event, NoticeRevokedV1):
                 self._revoke(event)
 
-    def _plan(self, notice: NoticeRequestedV1) -> None:
+    def _plan(self, notice: NoticeRequestedV2) -> None:
         if notice.notice_id in self.notices:
             return
         self.notices[notice.notice_id] = NoticeFacts(notice=notice, revoked=frozenset())

@@ -80,6 +80,7 @@ def test_every_kind_of_fault_happens():
         "InvoiceAmendedV1",
         "ChargePostedV1",
         "held for",
+        "taken back (bounced)",
     )
     assert [fault for fault in faults if fault not in story] == []
 
@@ -93,6 +94,7 @@ def test_every_kind_of_fault_happens():
         ("mark_before_send", "counts as sent, and was not"),
         ("no_fence", "TWICE"),
         ("no_sweeper", "FORGOTTEN"),
+        ("bounce_counts", "counts as served and did not arrive"),
     ],
 )
 def test_planted_bugs_are_caught(bug: Bug, symptom: str):

@@ -20,6 +20,7 @@ from dunning_common.events.receivables import InvoiceState
 from dunning_common.values import replace
 from dunning_engine.domain.account import Account
 from dunning_engine.domain.policy import ContactBudget, Policy
+from notifier.domain.feedback import Stage
 from notifier.domain.message import State
 from tests.simulation.engine import Engine
 from tests.simulation.ledger import Ledger
@@ -137,6 +138,8 @@ class World:
         levels = Counter(
             (item.invoice_id, item.level, taken.message.channel)
             for taken in self.postman.provider.accepted
+            # What came back reached nobody: after new contacts it goes out once more.
+            if self.rows.messages[taken.message.message_id].stage is not Stage.BOUNCED
             for item in self.rows.notices[taken.message.notice_id].notice.items
             if item.invoice_id in taken.message.invoice_ids
         )
@@ -186,9 +189,24 @@ class World:
                 found.append(f"FORGOTTEN flight of {key}")
             if done != list(range(1, len(done) + 1)):
                 found.append(f"FORGOTTEN level of {key}: done are {done}")
+            found += self._missed(key)
         for verdict in decision.verdicts:
             waits = verdict.state == "scheduled" and verdict.at and verdict.at > now
             says_why = verdict.state in ("closed", "exhausted") or verdict.reason
             if not waits and not says_why:
                 found.append(f"FORGOTTEN {verdict.invoice_id}: {verdict.state} without a reason")
         return found
+
+    def _missed(self, key: str) -> list[str]:
+        """The last level of an invoice counts as served, and nothing of it arrived."""
+        case = self.engine.cases[key].case
+        last = case.served[-1] if case.served and case.served[-1].outcome == "served" else None
+        tries = [
+            row
+            for row in self.engine.levels
+            if last and (row.invoice_id, row.level_no) == (key, last.level_no)
+        ]
+        states = {news.state for row in tries for news in row.channels.values()}
+        if last is None or not tries or states & {"sent", "delivered", "unknown"}:
+            return []
+        return [f"FORGOTTEN {key}: {last.code} counts as served and did not arrive"]

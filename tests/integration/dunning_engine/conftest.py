@@ -20,6 +20,7 @@ from dunning_engine.entrypoints.api_disputes import dispute_routes
 from dunning_engine.entrypoints.api_holds import hold_routes
 from dunning_engine.entrypoints.api_plans import plan_routes
 from dunning_engine.entrypoints.api_promises import promise_routes
+from dunning_engine.entrypoints.api_responses import response_routes
 from dunning_engine.entrypoints.api_work import work_routes
 from dunning_engine.schema import SCHEMA
 from dunning_engine.testing import Bench
@@ -64,7 +65,7 @@ def app_of(bench: Bench, token_keys: Path) -> FastAPI:
     )
     for routes in (hold_routes, dispute_routes, promise_routes, plan_routes):
         app.include_router(routes(bench.rooms, bench.catch_up))
-    for plain_routes in (work_routes, bulk_routes, audit_routes):
+    for plain_routes in (work_routes, bulk_routes, audit_routes, response_routes):
         app.include_router(plain_routes(bench.rooms))
     app.include_router(approval_routes(bench.rooms, bench.law))
     return app

@@ -21,7 +21,7 @@ NOT_AUDITED = {
     # the flow of events, and what follows from decisions: no person wrote it
     "stream_head", "outbox", "stream_position", "parked_event", "account", "case_level", "notice",
     "charge", "stray_notification", "decision", "case_pin", "case_to_migrate", "tenant",
-    "audit_entry",
+    "audit_entry", "response",
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from dunning_common.db import Database
-from dunning_common.events.dunning import CaseOpenedV1, NoticeRequestedV1
+from dunning_common.events.dunning import CaseOpenedV1, NoticeRequestedV2
 from dunning_common.events.envelope import Envelope
 from dunning_engine.schema import SCHEMA
 from dunning_engine.testing import Bench, Ledger, Running, always_open, quiet_settings
@@ -195,7 +195,7 @@ async def test_an_invoice_that_asks_for_an_unknown_policy_is_not_given_another(
 
     (row,) = await bench.rows("SELECT policy_id, state, state_reason FROM dunning_case")
     assert row == {"policy_id": None, "state": "blocked", "state_reason": "policy_missing"}
-    assert await bench.sent(NoticeRequestedV1, CaseOpenedV1) == []
+    assert await bench.sent(NoticeRequestedV2, CaseOpenedV1) == []
 
 
 async def test_an_account_that_cannot_be_decided_does_not_stop_the_others(bench: Bench) -> None:
@@ -302,7 +302,7 @@ async def test_new_invoices_that_come_one_after_the_other_share_one_notice(
     swept.append(await settling.sweep())
 
     assert swept == [0, 0, 0, 1]
-    (request,) = await settling.sent(NoticeRequestedV1)
+    (request,) = await settling.sent(NoticeRequestedV2)
     assert [item["invoice_id"] for item in request.data["items"]] == ["i1", "i2", "i3"]
 
 
@@ -358,11 +358,11 @@ async def test_a_sweeper_comes_back_when_all_has_settled(databases: Databases) -
     async with Running(bench), asyncio.timeout(60):
         sweeping = asyncio.create_task(bench.sweeper.run())
         await bench.feed(_due(ledger, "i1"))
-        while not await bench.sent(NoticeRequestedV1):  # noqa: ASYNC110 -- it is in the database
+        while not await bench.sent(NoticeRequestedV2):  # noqa: ASYNC110 -- it is in the database
             await asyncio.sleep(0.05)
         sweeping.cancel()
         with suppress(asyncio.CancelledError):
             await sweeping
 
-    (notice,) = await bench.sent(NoticeRequestedV1)
+    (notice,) = await bench.sent(NoticeRequestedV2)
     assert [item["invoice_id"] for item in notice.data["items"]] == ["i1"]

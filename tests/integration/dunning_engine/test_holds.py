@@ -11,7 +11,7 @@ import pytest
 from dunning_common.events.dunning import (
     HoldPlacedV1,
     HoldReleasedV1,
-    NoticeRequestedV1,
+    NoticeRequestedV2,
     NoticeRevokedV1,
 )
 from dunning_common.values import replace
@@ -229,7 +229,7 @@ async def test_a_promise_paid_in_part_is_partly_kept_and_the_rest_is_asked_for(
     await _walk(bench, date(2026, 4, 22))
 
     assert await _ends(bench) == [("promise", "partly_kept", 40_00)]
-    request = (await bench.sent(NoticeRequestedV1))[-1]
+    request = (await bench.sent(NoticeRequestedV2))[-1]
     assert [item["open_minor"] for item in request.data["items"]] == [60_00]
 
 
@@ -321,7 +321,7 @@ async def test_the_undisputed_part_of_an_invoice_is_asked_for(
     served = await _walk(bench, date(2026, 4, 10))
 
     assert served == [("i1", "first_reminder", FIRST)]
-    (item,) = (await bench.sent(NoticeRequestedV1))[-1].data["items"]
+    (item,) = (await bench.sent(NoticeRequestedV2))[-1].data["items"]
     assert (item["open_minor"], item["disputed_minor"]) == (100_00, 30_00)
 
 

@@ -8,11 +8,12 @@ import asyncpg
 import pytest
 
 from dunning_common.db import driver
+from dunning_common.events.responses import ReplyReceivedV1
 from dunning_engine.domain.work_item import ItemKey
 from dunning_engine.handlers.notes import write_note
 from dunning_engine.handlers.place_hold import place_hold
 from dunning_engine.schema import SCHEMA
-from dunning_engine.testing import Bench, Ledger, Running, always_open
+from dunning_engine.testing import Bench, Ledger, Running, always_open, answered
 from dunning_engine.work_records import Mark, WorkRules
 from tests.conftest import Databases
 
@@ -61,6 +62,7 @@ async def _fill(bench: Bench, tenant: str) -> None:
     start, due = date(2026, 3, 1), date(2026, 4, 1)
     await bench.feed(ledger.registered(sandbox_from=start), ledger.debtor())
     await bench.feed(ledger.invoice(issued_on=start, due_on=due))
+    await bench.feed(answered(ReplyReceivedV1, tenant=tenant, channel="email"))
     async with bench.rooms.tenant(tenant) as stores:
         await stores.policies.add(tenant, always_open("ours"), source="", stored_by="me")
         await stores.policies.set_default(tenant, "ours")

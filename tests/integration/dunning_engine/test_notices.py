@@ -11,12 +11,12 @@ from dunning_common.events.dunning import (
     HoldPlacedV1,
     HoldReleasedV1,
     LevelServedV1,
-    NoticeMessage,
-    NoticeRequestedV1,
+    NoticeMessageV2,
+    NoticeRequestedV2,
     NoticeRevokedV1,
 )
 from dunning_common.events.envelope import Envelope
-from dunning_common.events.notifications import NoticeBouncedV1, NoticeDeliveredV1
+from dunning_common.events.notifications import NoticeBouncedV2, NoticeDeliveredV2
 from dunning_engine.adapters.sql_news import channels_from_json
 from dunning_engine.handlers.place_hold import place_hold, release_hold
 from dunning_engine.testing import Bench, Ledger, Outcome, Running, always_open, answer
@@ -34,7 +34,7 @@ async def _in_flight(bench: Bench, *, invoices: int = 1) -> Ledger:
         *(ledger.invoice(f"i{n + 1}", issued_on=START, due_on=DUE) for n in range(invoices))
     )
     await _stand_at(bench, date(2026, 3, 28))
-    assert len(await bench.sent(NoticeRequestedV1)) == 1
+    assert len(await bench.sent(NoticeRequestedV2)) == 1
     return ledger
 
 
@@ -58,7 +58,7 @@ async def test_a_payment_revokes_the_notice_that_is_in_flight(bench: Bench) -> N
     await bench.feed(ledger.paid(on=date(2026, 3, 27)))
     await _walk_a_little(bench)
 
-    (request,) = await bench.sent(NoticeRequestedV1)
+    (request,) = await bench.sent(NoticeRequestedV2)
     (revoked,) = await bench.sent(NoticeRevokedV1)
     assert revoked.data["notice_id"] == request.data["notice_id"]
     assert revoked.data["invoice_ids"] == ["i1"]
@@ -90,8 +90,8 @@ async def test_a_revoked_notice_that_was_not_sent_is_no_failed_try(bench: Bench)
     ledger = await _in_flight(bench)
     await bench.feed(ledger.paid(on=date(2026, 3, 27)))
     await _walk_a_little(bench)
-    (request,) = await bench.sent(NoticeRequestedV1)
-    message = NoticeMessage.model_validate(request.data["messages"][0])
+    (request,) = await bench.sent(NoticeRequestedV2)
+    message = NoticeMessageV2.model_validate(request.data["messages"][0])
 
     await bench.feed(answer(request, message, "suppressed", reason="revoked"))
 
@@ -104,8 +104,8 @@ async def test_an_item_that_was_left_out_of_a_sent_message_is_not_served(bench: 
     ledger = await _in_flight(bench, invoices=2)
     await bench.feed(ledger.paid("i2", on=date(2026, 3, 27)))
     await _walk_a_little(bench)
-    (request,) = await bench.sent(NoticeRequestedV1)
-    message = NoticeMessage.model_validate(request.data["messages"][0])
+    (request,) = await bench.sent(NoticeRequestedV2)
+    message = NoticeMessageV2.model_validate(request.data["messages"][0])
 
     await bench.feed(answer(request, message.model_copy(update={"invoice_ids": ("i1",)}), "sent"))
 
@@ -126,7 +126,7 @@ async def test_a_returned_notice_is_decided_again_after_the_ledger_was_asked(
     async with Running(bench):
         await bench.walker.walk("acme")
 
-    first, second = await bench.sent(NoticeRequestedV1)
+    first, second = await bench.sent(NoticeRequestedV2)
     assert (("receivables.v1",), None, ("acme:d1",)) in bench.asked
     assert first.data["notice_id"] != second.data["notice_id"]
     assert first.data["items"][0]["open_minor"] == 100_00
@@ -151,7 +151,7 @@ async def test_a_notice_that_the_ledger_refuses_for_ever_counts_as_failed(bench:
 async def test_a_level_is_served_when_one_channel_got_through(bench: Bench) -> None:
     await _in_flight(bench)
 
-    def choose(_request: Envelope, message: NoticeMessage) -> Outcome:
+    def choose(_request: Envelope, message: NoticeMessageV2) -> Outcome:
         return "suppressed" if message.channel == "sms" else "sent"
 
     bench.postman.choose = choose
@@ -199,14 +199,14 @@ async def test_three_failed_tries_block_the_case_until_contacts_change(bench: Be
     ]
     assert case == {"state": "blocked", "state_reason": "no_address", "failures": 3}
     assert (await bench.levels())[-1] == ("i1", "first_reminder", date(2026, 4, 30), "served")
-    notices = [e.data["notice_id"] for e in await bench.sent(NoticeRequestedV1)]
+    notices = [e.data["notice_id"] for e in await bench.sent(NoticeRequestedV2)]
     assert len(notices) == len(set(notices))
 
 
 async def test_news_that_arrive_twice_change_nothing(bench: Bench) -> None:
     await _in_flight(bench)
-    (request,) = await bench.sent(NoticeRequestedV1)
-    message = NoticeMessage.model_validate(request.data["messages"][0])
+    (request,) = await bench.sent(NoticeRequestedV2)
+    message = NoticeMessageV2.model_validate(request.data["messages"][0])
     news = answer(request, message, "sent")
 
     await bench.feed(news)
@@ -216,21 +216,24 @@ async def test_news_that_arrive_twice_change_nothing(bench: Bench) -> None:
     assert [outcome for *_, outcome in await bench.levels()] == ["served"]
 
 
-async def test_a_late_bounce_is_kept_on_the_level(bench: Bench) -> None:
+async def test_what_a_provider_reports_late_is_kept_on_the_level(bench: Bench) -> None:
     await _in_flight(bench)
     await bench.postman.deliver()
-    (request,) = await bench.sent(NoticeRequestedV1)
-    message = NoticeMessage.model_validate(request.data["messages"][0])
+    (request,) = await bench.sent(NoticeRequestedV2)
+    message = NoticeMessageV2.model_validate(request.data["messages"][0])
     sent = answer(request, message, "sent")
     common = {
         name: value
         for name, value in sent.data.items()
         if name not in ("provider_ref", "sha256", "cost_minor", "cost_currency")
     }
-    delivered = NoticeDeliveredV1(**common)
-    bounced = NoticeBouncedV1(**common, reason="no such mailbox", hard=True)
+    delivered = NoticeDeliveredV2(**common)
+    bounced = NoticeBouncedV2(**common, reason="no such mailbox", hard=True)
 
-    for payload, expected in ((delivered, "delivered"), (bounced, "bounced")):
+    for payload, channel, outcome in (
+        (delivered, "delivered", "served"),
+        (bounced, "bounced", "failed"),
+    ):
         await bench.feed(
             sent.model_copy(
                 update={
@@ -241,20 +244,20 @@ async def test_a_late_bounce_is_kept_on_the_level(bench: Bench) -> None:
             )
         )
         (row,) = await bench.rows("SELECT outcome, channels::text FROM case_level")
-        assert row["outcome"] == "served"
-        assert _channels(row) == {"email": expected}
+        assert row["outcome"] == outcome
+        assert _channels(row) == {"email": channel}
 
 
 async def test_news_of_a_notice_that_nobody_asked_for_are_kept(bench: Bench) -> None:
     await _in_flight(bench)
-    (request,) = await bench.sent(NoticeRequestedV1)
+    (request,) = await bench.sent(NoticeRequestedV2)
     stranger = request.model_copy(update={"data": {**request.data, "notice_id": str(uuid4())}})
-    message = NoticeMessage.model_validate(request.data["messages"][0])
+    message = NoticeMessageV2.model_validate(request.data["messages"][0])
 
     await bench.feed(answer(stranger, message, "sent"))
 
     (row,) = await bench.rows("SELECT type, debtor_id FROM stray_notification")
-    assert row == {"type": "NoticeSentV1", "debtor_id": "d1"}
+    assert row == {"type": "NoticeSentV2", "debtor_id": "d1"}
     assert [outcome for *_, outcome in await bench.levels()] == ["in_flight"]
 
 
@@ -266,8 +269,8 @@ async def test_a_hold_revokes_what_is_in_flight_and_keeps_the_ladder_still(bench
             stores.holds, tenant="acme", debtor_id="d1", reason="talks",
             until=None, placed_by="me",
         )  # fmt: skip
-    (request,) = await bench.sent(NoticeRequestedV1)
-    message = NoticeMessage.model_validate(request.data["messages"][0])
+    (request,) = await bench.sent(NoticeRequestedV2)
+    message = NoticeMessageV2.model_validate(request.data["messages"][0])
     await bench.feed(answer(request, message, "suppressed", reason="revoked"))
     async with Running(bench):
         await bench.advance("acme", date(2026, 5, 1))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dunning_common.events.dunning import CaseMigratedV1, CaseOpenedV1, NoticeRequestedV1
+from dunning_common.events.dunning import CaseMigratedV1, CaseOpenedV1, NoticeRequestedV2
 from dunning_engine.domain.activation import Stage, is_in
 from dunning_engine.handlers.migrate_cases import migrate_some
 from dunning_engine.handlers.set_clock import set_clock
@@ -512,7 +512,7 @@ class TestMigrating:
         again = await office.watch.look()
 
         assert (moved, again) == (5, 0)
-        assert await office.bench.sent(NoticeRequestedV1) == []
+        assert await office.bench.sent(NoticeRequestedV2) == []
         assert len(await office.bench.sent(CaseMigratedV1)) == 5
         items = (await office.get("/v1/policies/ours/migrations"))["items"]
         assert sorted(item["migrated"] for item in items) == [0, 5]

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from dunning_common.events.dunning import (
     CaseHandedOverV1,
     CreditBlockChangedV1,
-    NoticeRequestedV1,
+    NoticeRequestedV2,
 )
 from dunning_common.values import replace
 from dunning_engine.domain.conditions import Conditions
@@ -144,7 +144,7 @@ async def test_a_level_that_needs_approval_waits_for_it(bench: Bench) -> None:
     async with Running(bench):
         await bench.advance("acme", DUE + timedelta(days=2))
         (case,) = await bench.rows("SELECT state, next_level FROM dunning_case")
-        waited = await bench.sent(NoticeRequestedV1)
+        waited = await bench.sent(NoticeRequestedV2)
         async with bench.db.worker() as connection:
             await connection.execute(
                 text("UPDATE dunning_case SET approval_level_no = 1, approved = true")
@@ -194,10 +194,24 @@ async def test_separate_notices_fly_and_land_on_their_own(bench: Bench) -> None:
     async with Running(bench):
         await bench.advance("acme", DUE + timedelta(days=1))
 
-    notices = await bench.sent(NoticeRequestedV1)
+    notices = await bench.sent(NoticeRequestedV2)
     assert [[item["invoice_id"] for item in notice.data["items"]] for notice in notices] == [
         ["i0"],
         ["i1"],
         ["i2"],
     ]
     assert {outcome for *_, outcome in await bench.levels()} == {"served"}
+
+
+async def test_a_level_may_be_a_telephone_call_and_an_entry_in_the_erp(bench: Bench) -> None:
+    own = policy(level(1, 0, channels=("call", "in_app"), fallback=("letter",)))
+    ledger = await sandbox(bench, own)
+    await bench.feed(ledger.invoice(issued_on=START, due_on=DUE))
+    bench.postman.choose = lambda _, message: "sent" if message.channel == "letter" else "failed"
+
+    async with Running(bench):
+        await bench.advance("acme", DUE + timedelta(days=2))
+
+    notices = await bench.sent(NoticeRequestedV2)
+    channels = [[message["channel"] for message in one.data["messages"]] for one in notices]
+    assert channels == [["call", "in_app"], ["letter"]]

@@ -17,16 +17,17 @@ import pytest
 
 from dunning_common.auth import SCOPES, make_key_pair, mint
 from dunning_common.bus import Record
-from dunning_common.events.dunning import NoticeMessage
+from dunning_common.events.dunning import NoticeMessageV2
 from dunning_common.events.envelope import Envelope
 from dunning_common.events.registry import parse_payload
+from dunning_common.events.responses import ReplyReceivedV1
 from dunning_common.service import Service
 from dunning_common.testing.bus import MemoryBus
 from dunning_engine.adapters.builtin_policies import BUILT_IN_IDS
 from dunning_engine.bootstrap import build
 from dunning_engine.entrypoints.web import to_cursor
 from dunning_engine.schema import SCHEMA
-from dunning_engine.testing import FakeFeed, Ledger, answer, quiet_settings
+from dunning_engine.testing import FakeFeed, Ledger, answer, answered, quiet_settings
 from tests.conftest import Databases
 
 START = date(2026, 3, 1)
@@ -124,10 +125,10 @@ async def _answer_for_ever(system: System) -> None:
     seen: set[str] = set()
     while True:
         for envelope in system.heard():
-            if envelope.type == "NoticeRequestedV1" and envelope.data["notice_id"] not in seen:
+            if envelope.type == "NoticeRequestedV2" and envelope.data["notice_id"] not in seen:
                 seen.add(envelope.data["notice_id"])
                 for number, data in enumerate(envelope.data["messages"]):
-                    message = NoticeMessage.model_validate(data)
+                    message = NoticeMessageV2.model_validate(data)
                     news = answer(envelope, message, "sent")
                     await system.publish(
                         news.model_copy(
@@ -254,6 +255,28 @@ async def test_a_broker_that_lost_the_ledgers_events_does_not_falsify_the_clock(
     assert [item["level"] for item in items] == ["courtesy", "first_reminder"]
 
 
+async def test_what_debtors_answer_is_heard_from_the_broker_or_pulled_from_the_feed(
+    system: System,
+) -> None:
+    await _sandbox(system)
+    await _until(lambda: _found(system, "/v1/cases/i1"))
+    answers = [
+        answered(ReplyReceivedV1, channel=channel, sequence=number)
+        for number, channel in enumerate(("email", "sms", "email"), start=1)
+    ]
+
+    await system.publish(answers[0])
+    system.feed.add(answers[1])  # the broker lost it
+    await system.publish(answers[2])
+
+    async def taken() -> list[str]:
+        body = (await system.client.get("/v1/responses", params={"debtor_id": "d1"})).json()
+        found = [item["response_id"] for item in body["items"]]
+        return found if len(found) == len(answers) else []
+
+    assert await _until(taken) == [answer.data["response_id"] for answer in answers]
+
+
 async def test_the_engine_started_again_goes_on_walking(databases: Databases, keys: Path) -> None:
     name = await databases.clone(SCHEMA)
     async with _running(databases, keys, name) as first:
@@ -295,7 +318,7 @@ async def test_a_real_tenants_payment_revokes_the_notice_in_flight(system: Syste
     )
 
     async def requested() -> bool:
-        return any(e.type == "NoticeRequestedV1" for e in system.heard())
+        return any(e.type == "NoticeRequestedV2" for e in system.heard())
 
     await _until(requested)
     await system.publish(ledger.paid(on=today))
@@ -474,6 +497,9 @@ BAD_REQUESTS: list[tuple[str, str, Any, int]] = [
     ("GET", "/v1/decisions/1", None, 422),
     ("GET", f"/v1/decisions/{uuid4()}", None, 404),
     ("POST", f"/v1/decisions/{uuid4()}/recompute", None, 404),
+    ("GET", "/v1/responses", None, 422),
+    ("GET", "/v1/responses?debtor_id=%00", None, 422),
+    ("GET", f"/v1/responses?debtor_id=d1&cursor={to_cursor(['2026-01-01', 'x'])}", None, 422),
     ("GET", "/v1/policies/UPPER", None, 422),
     ("GET", "/v1/policies/none", None, 404),
     ("GET", "/v1/policies/none?version=99999999999", None, 422),

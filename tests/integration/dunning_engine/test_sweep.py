@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
 from dunning_common.db import driver
-from dunning_common.events.dunning import NoticeRequestedV1
+from dunning_common.events.dunning import NoticeRequestedV2
 from dunning_engine.adapters.sql_stores import Stores
 from dunning_engine.domain.record import recompute
 from dunning_engine.handlers.sweep_accounts import sweep_accounts
@@ -53,7 +53,7 @@ async def test_due_invoices_of_a_debtor_share_one_notice(bench: Bench) -> None:
 
     await bench.sweep()
 
-    (request,) = await bench.sent(NoticeRequestedV1)
+    (request,) = await bench.sent(NoticeRequestedV2)
     assert [item["invoice_id"] for item in request.data["items"]] == ["i0-0", "i0-1", "i0-2"]
     assert [m["channel"] for m in request.data["messages"]] == ["email"]
 
@@ -74,7 +74,7 @@ async def test_two_sweepers_never_decide_about_the_same_debtor(bench: Bench) -> 
     totals = await asyncio.gather(*(until_empty(other) for other in others))
 
     assert sum(totals) == 300
-    requests = await bench.sent(NoticeRequestedV1)
+    requests = await bench.sent(NoticeRequestedV2)
     assert len(requests) == 300
     assert max(Counter(e.data["notice_id"] for e in requests).values()) == 1
     assert [len(await bench.rows("SELECT 1 FROM case_level"))] == [300]
@@ -189,7 +189,7 @@ async def test_a_payment_is_decided_at_once(bench: Bench) -> None:
     await bench.sweep()
 
     kinds = [event.type for event in await bench.sent()]
-    assert kinds == ["CaseOpenedV1", "NoticeRequestedV1", "CaseClosedV1", "NoticeRevokedV1"]
+    assert kinds == ["CaseOpenedV1", "NoticeRequestedV2", "CaseClosedV1", "NoticeRevokedV1"]
 
 
 async def test_one_account_that_cannot_be_written_does_not_stop_the_others(bench: Bench) -> None:
@@ -202,7 +202,7 @@ async def test_one_account_that_cannot_be_written_does_not_stop_the_others(bench
 
     await bench.sweep()
 
-    assert len(await bench.sent(NoticeRequestedV1)) == 11
+    assert len(await bench.sent(NoticeRequestedV2)) == 11
     (row,) = await bench.rows("SELECT debtor_id, trouble FROM account WHERE trouble IS NOT NULL")
     assert row["debtor_id"] == "d7"
     assert "UniqueViolation" in row["trouble"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from dunning_common.auth import make_key_pair
-from dunning_common.events.dunning import NoticeRequestedV1
+from dunning_common.events.dunning import NoticeRequestedV2
 from dunning_engine.bootstrap import build_sweeper
 from dunning_engine.schema import SCHEMA
 from dunning_engine.testing import Bench, Ledger, always_open, quiet_settings
@@ -37,7 +37,7 @@ async def test_a_sweeper_of_its_own_asks_for_the_notices_that_are_due(
     await bench.feed(ledger.registered(), ledger.debtor("d1", zone="UTC"))
     await bench.feed(ledger.invoice("i1", debtor_id="d1", issued_on=due_on, due_on=due_on))
     async with asyncio.timeout(30):
-        while not await bench.sent(NoticeRequestedV1):  # noqa: ASYNC110 -- asks the database
+        while not await bench.sent(NoticeRequestedV2):  # noqa: ASYNC110 -- asks the database
             await asyncio.sleep(0.02)
 
     async with httpx.AsyncClient(

@@ -15,7 +15,7 @@ from dunning_common.events.dunning import (
     CaseOpenedV1,
     ChargeAssessedV1,
     LevelServedV1,
-    NoticeRequestedV1,
+    NoticeRequestedV2,
 )
 from dunning_common.events.envelope import Envelope
 from dunning_engine.adapters.pg_signals import settled, wait_for
@@ -48,7 +48,7 @@ async def test_the_french_ladder_goes_out_day_by_day(bench: Bench) -> None:
 
     assert await bench.levels() == FRENCH_LADDER
     assert len(await bench.sent(CaseOpenedV1)) == 1
-    assert len(await bench.sent(NoticeRequestedV1)) == 4
+    assert len(await bench.sent(NoticeRequestedV2)) == 4
     assert len(await bench.sent(LevelServedV1)) == 5
     assert len(await bench.sent(CaseHandedOverV1)) == 1
     assert [e.data["reason"] for e in await bench.sent(CaseClosedV1)] == ["handed_over"]
@@ -60,7 +60,7 @@ async def test_each_level_goes_out_when_its_window_opens_in_the_debtors_zone(ben
     async with Running(bench):
         await bench.advance("acme", END)
 
-    first = await bench.sent(NoticeRequestedV1)
+    first = await bench.sent(NoticeRequestedV2)
     assert first[0].data["decided_at"] == "2026-03-27T07:00:00Z"  # 08:00 in Paris, winter
     assert first[1].data["decided_at"] == "2026-04-08T06:00:00Z"  # 08:00 in Paris, summer
 
@@ -71,7 +71,7 @@ async def test_charges_are_announced_once_their_notice_was_served(bench: Bench) 
     async with Running(bench):
         await bench.advance("acme", END)
 
-    events = await bench.sent(NoticeRequestedV1, LevelServedV1, ChargeAssessedV1)
+    events = await bench.sent(NoticeRequestedV2, LevelServedV1, ChargeAssessedV1)
     kinds = [event.type for event in events]
     assert kinds.count("ChargeAssessedV1") == 2
     assert kinds.index("ChargeAssessedV1") > kinds.index("LevelServedV1")
@@ -166,7 +166,7 @@ async def test_a_walk_that_is_killed_goes_on_where_it_was(bench: Bench) -> None:
         await survivor.walker.walk("acme")
 
     assert await bench.levels() == FRENCH_LADDER
-    notices = [e.data["notice_id"] for e in await bench.sent(NoticeRequestedV1)]
+    notices = [e.data["notice_id"] for e in await bench.sent(NoticeRequestedV2)]
     assert len(notices) == len(set(notices)) == 4
 
 

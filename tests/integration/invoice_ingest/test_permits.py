@@ -122,6 +122,55 @@ async def test_what_stops_a_reminder_commits_at_once_and_is_acknowledged_after_t
     assert (await request).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("PUT", "/v1/payments/p1", PAYMENT, "paid"),
+        ("POST", "/v1/invoices/i1/cancel", {"reason": "wrong"}, "cancelled"),
+        ("PUT", "/v1/invoices/i1", INVOICE | {"amount": "0.00"}, "paid"),
+        ("POST", "/v1/bulk/payments", [PAYMENT | {"payment_id": "p1"}], "paid"),
+    ],
+)
+async def test_what_is_sent_again_because_the_answer_was_lost_waits_for_the_permit_too(
+    ledger: Ledger,
+    invoiced: httpx.AsyncClient,
+    method: str,
+    path: str,
+    body: Any,
+    status: str,
+) -> None:
+    """The first request committed and its caller hung up: the second changes nothing, and may not
+    be acknowledged at once, while the reminder from before the payment is still on its way."""
+    assert (await ask(ledger, ("i1", 1)))["granted"]
+    first = asyncio.create_task(invoiced.request(method, path, json=body))
+    await stored(ledger, "i1", status)
+    first.cancel()
+
+    again = asyncio.create_task(invoiced.request(method, path, json=body))
+    done, _ = await asyncio.wait([again], timeout=0.4)
+    assert not done, "acknowledged while the reminder was on its way"
+    await give_back(ledger)
+
+    assert (await again).status_code == 200
+
+
+async def test_permits_granted_after_the_change_are_no_reason_to_wait(
+    ledger: Ledger, invoiced: httpx.AsyncClient
+) -> None:
+    """Else a debtor whose other invoices are reminded all day would never get an answer."""
+    body = PAYMENT | {"allocations": [{"invoice_id": "i1", "amount": "100.00"}]}
+    await invoiced.put("/v1/payments/p1", json=body)
+    assert (await ask(ledger, ("i2", 1), permit_id="m1"))["granted"]
+
+    again = asyncio.create_task(invoiced.put("/v1/payments/p1", json=body))
+    await asyncio.wait([again], timeout=0.4)
+    assert (await ask(ledger, ("i2", 1), permit_id="m2"))["granted"]
+    await give_back(ledger, "m1")
+
+    assert (await asyncio.wait_for(again, LONG_S / 2)).status_code == 200
+    await give_back(ledger, "m2")
+
+
 async def test_a_payment_waits_no_longer_than_the_lease(
     ledger: Ledger, invoiced: httpx.AsyncClient
 ) -> None:

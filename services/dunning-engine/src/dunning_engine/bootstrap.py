@@ -31,6 +31,7 @@ from dunning_engine.entrypoints.api_holds import hold_routes
 from dunning_engine.entrypoints.api_plans import plan_routes
 from dunning_engine.entrypoints.api_policies import policy_routes
 from dunning_engine.entrypoints.api_promises import promise_routes
+from dunning_engine.entrypoints.api_responses import response_routes
 from dunning_engine.entrypoints.api_rules import rules_routes
 from dunning_engine.entrypoints.api_simulations import simulation_routes
 from dunning_engine.entrypoints.api_work import work_routes
@@ -39,12 +40,13 @@ from dunning_engine.entrypoints.loops import ClockWalker, FlightWatch, Metrics, 
 from dunning_engine.entrypoints.policy_loop import PolicyWatch
 from dunning_engine.handlers.notes import forget_erased
 from dunning_engine.handlers.record_facts import record_facts
+from dunning_engine.handlers.take_responses import TakeResponses
 from dunning_engine.schema import SCHEMA
 from dunning_engine.settings import Settings
 
 NAME = "dunning-engine"
 VERSION = "0.1.0"
-TOPICS = ("tenants.v1", "receivables.v1", "contacts.v1", "notifications.v1")
+TOPICS = ("tenants.v1", "receivables.v1", "contacts.v1", "notifications.v1", "responses.v1")
 
 
 async def build(
@@ -61,19 +63,19 @@ async def build(
     client = httpx.AsyncClient(timeout=20.0)
     registry = CollectorRegistry()
     rooms = StoreRoom(db, patience_s=settings.ledger_patience_s, settle_s=settings.settle_s)
+    law, signals, metrics = PublicLaw(), Signals(db), Metrics(registry)
     consumer = Consumer(
         name=NAME,
         db=db,
         bus=bus,
         topics=TOPICS,
-        apply=recorder(rooms),
+        apply=recorder(rooms, law),
         feeds=feeds if feeds is not None else _feeds(settings, client),
         anti_entropy_s=settings.anti_entropy_s,
         watchdog_s=settings.watchdog_s,
         registry=registry,
     )
     relay = Relay(db=db, bus=bus, registry=registry)
-    law, signals, metrics = PublicLaw(), Signals(db), Metrics(registry)
     sweeper = Sweeper(
         rooms=rooms, law=law, signals=signals, catch_up=consumer.catch_up, settings=settings,
         metrics=metrics,
@@ -101,6 +103,7 @@ async def build(
     app.include_router(plan_routes(rooms, consumer.catch_up))
     app.include_router(simulation_routes(rooms, settings))
     app.include_router(work_routes(rooms))
+    app.include_router(response_routes(rooms))
     pages = Pages("dunning_engine.desk", service=NAME, links=Links.from_settings(settings))
     pages.install(app)
     app.include_router(desk_routes(pages, rooms, law))
@@ -182,12 +185,14 @@ def _database(settings: Settings) -> Database:
     )
 
 
-def recorder(rooms: StoreRoom) -> ApplyEvents:
+def recorder(rooms: StoreRoom, law: PublicLaw) -> ApplyEvents:
     """The consumer's handler."""
 
     async def apply(connection: AsyncConnection, events: Sequence[Consumed]) -> None:
         stores = await rooms.bind(connection)
         await record_facts(stores.facts, stores.news, events)
+        take = TakeResponses(stores.responses, stores.holds, stores.plan_rules, law)
+        await take(events)
         await forget_erased(stores.notes, events)
 
     return apply
@@ -202,4 +207,5 @@ def _feeds(settings: Settings, client: httpx.AsyncClient) -> dict[str, FeedClien
         "receivables.v1": ledger,
         "contacts.v1": ledger,
         "notifications.v1": notifier,
+        "responses.v1": notifier,
     }

@@ -42,7 +42,7 @@ async def build(
     Args:
         settings: from the environment, or a test's own.
         bus: the broker.
-        feeds: the producers' feeds by topic; by default the engine's over HTTP.
+        feeds: the producers' feeds by topic; by default the engine's and the notifier's.
         clock: what "today" means where an order names no day; by default the machine's.
         permits: instead of `SqlPermits`: with a bug on purpose.
 
@@ -65,7 +65,9 @@ async def build(
         permits=permits,
     )
     client = httpx.AsyncClient()
-    engine = FeedClient(settings.engine_url, settings.service_token.get_secret_value(), client)
+    token = settings.service_token.get_secret_value()
+    engine = FeedClient(settings.engine_url, token, client)
+    notifier = FeedClient(settings.notifier_url, token, client)
     registry = CollectorRegistry()
     consumer = Consumer(
         name=SOURCE,
@@ -73,7 +75,7 @@ async def build(
         bus=bus,
         topics=TOPICS,
         apply=apply_events(desk),
-        feeds=feeds or dict.fromkeys(TOPICS, engine),
+        feeds=feeds or {"dunning.v1": engine, "responses.v1": notifier},
         anti_entropy_s=settings.anti_entropy_s,
         watchdog_s=settings.watchdog_s,
         registry=registry,

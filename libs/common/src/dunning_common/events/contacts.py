@@ -29,6 +29,15 @@ class Contacts(Contract):
     address: PostalAddress | None = None
 
 
+class ContactCorrection(Contract):
+    """The clear text inside `ContactCorrectedV1`; what is absent stays as it is."""
+
+    name: str | None = None
+    emails: tuple[str, ...] | None = None
+    phones: tuple[str, ...] | None = None
+    address: PostalAddress | None = None
+
+
 class ContactsChangedV1(Payload):
     """Names and addresses changed. `ciphertext` is base64 of AES-256-GCM over `Contacts`."""
 

@@ -14,9 +14,11 @@ from uuid import UUID
 from pydantic import AwareDatetime
 
 from dunning_common.events.envelope import Contract, Payload
-from dunning_common.events.receivables import ChargeKind
+from dunning_common.events.receivables import ChargeKind, DebtorKind
 
+AnyChannel = Literal["email", "sms", "letter", "registered_letter", "call", "in_app"]
 Channel = Literal["email", "sms", "letter", "registered_letter"]
+"""The channels of the first version of the events; `AnyChannel` has all."""
 HoldKind = Literal[
     "manual",
     "dispute",
@@ -60,17 +62,46 @@ class NoticeItem(Contract):
     version: int
 
 
-class NoticeMessage(Contract):
+class ChargeBasis(Contract):
+    """What allows a charge of a notice: the law, as a claim cites it, or the policy's level."""
+
+    kind: ChargeKind
+    basis: str
+
+
+class NoticeItemV2(NoticeItem):
+    """One invoice inside a notice, as it was when the notice was decided.
+
+    Beside what `NoticeItem` says: `charge_basis` of each charge that this notice adds.
+    """
+
+    charge_basis: tuple[ChargeBasis, ...] = ()
+
+
+class NoticeMessageV2(Contract):
     """One message of a notice, at most one per channel; it covers `invoice_ids` of its items.
 
     `template` is the name of the template family of the highest level in it.
     """
 
-    channel: Channel
+    channel: AnyChannel
     template: str
     level: str
     level_no: int
     invoice_ids: tuple[str, ...]
+
+
+class NoticeMessage(NoticeMessageV2):
+    """One message of a notice, as the first version tells it."""
+
+    channel: Channel
+
+
+class UnallocatedMoney(Contract):
+    """Money received from the debtor that no invoice is paid with yet, in minor units."""
+
+    currency: str
+    amount_minor: int
 
 
 class NoticeRequestedV1(Payload):
@@ -91,6 +122,42 @@ class NoticeRequestedV1(Payload):
     pay_by: date | None = None
     items: tuple[NoticeItem, ...]
     messages: tuple[NoticeMessage, ...]
+
+
+class NoticeRequestedV2(Payload):
+    """Remind the debtor: one notice, at most one message per channel.
+
+    `notice_id` is name-based (tenant, debtor, items with level and attempt), so that asking twice
+    is asking once. `pay_by` is the day the debtor is asked to pay by, where the policy says one.
+    `debtor_kind` and `debtor_country` (ISO 3166-1 alpha-2) are those that the decision went by;
+    they are absent in what was asked for in the first version. `unallocated` is what the debtor
+    has paid and no invoice shows yet.
+    """
+
+    topic: ClassVar[str] = "dunning.v1"
+    notice_id: UUID
+    debtor_id: str
+    debtor_kind: DebtorKind | None = None
+    debtor_country: str | None = None
+    decided_at: AwareDatetime
+    zone: str
+    policy_id: str
+    policy_version: int
+    decision_id: UUID
+    pay_by: date | None = None
+    items: tuple[NoticeItemV2, ...]
+    messages: tuple[NoticeMessageV2, ...]
+    unallocated: tuple[UnallocatedMoney, ...] = ()
+
+
+NoticeRequested = NoticeRequestedV1 | NoticeRequestedV2
+
+
+def as_requested_v2(notice: NoticeRequested) -> NoticeRequestedV2:
+    """The notice in the second version, of which the first is a part: consumers read that alone."""
+    if isinstance(notice, NoticeRequestedV2):
+        return notice
+    return NoticeRequestedV2.model_validate(notice.model_dump())
 
 
 class NoticeRevokedV1(Payload):
@@ -123,6 +190,23 @@ class LevelServedV1(Payload):
     level: str
     level_no: int
     notice_id: UUID | None
+    effective_at: AwareDatetime
+
+
+class LevelUndeliveredV1(Payload):
+    """A level that counted as done does not any more: no message of its notice arrived.
+
+    `reason` is that of the last message that failed. The level is tried again by its fallback, or
+    waits for a person; its charges stay as they are.
+    """
+
+    topic: ClassVar[str] = "dunning.v1"
+    debtor_id: str
+    invoice_id: str
+    level: str
+    level_no: int
+    notice_id: UUID
+    reason: str
     effective_at: AwareDatetime
 
 
@@ -240,9 +324,11 @@ class CreditBlockChangedV1(Payload):
 
 DunningEvent = (
     NoticeRequestedV1
+    | NoticeRequestedV2
     | NoticeRevokedV1
     | CaseOpenedV1
     | LevelServedV1
+    | LevelUndeliveredV1
     | HoldPlacedV1
     | HoldReleasedV1
     | ChargeAssessedV1

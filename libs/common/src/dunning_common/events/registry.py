@@ -13,6 +13,7 @@ from dunning_common.events.dunning import DunningEvent
 from dunning_common.events.envelope import Envelope, Payload
 from dunning_common.events.notifications import NotificationsEvent
 from dunning_common.events.receivables import ReceivablesEvent
+from dunning_common.events.responses import ResponsesEvent
 from dunning_common.events.tenants import TenantRegisteredV1
 
 PARTITIONS = 6
@@ -71,6 +72,13 @@ TOPICS: dict[str, Topic] = {
             key="tenant:debtor",
             compacted=False,
             events=get_args(NotificationsEvent),
+        ),
+        Topic(
+            name="responses.v1",
+            producer="notifier",
+            key="tenant:debtor",
+            compacted=False,
+            events=get_args(ResponsesEvent),
         ),
     )
 }

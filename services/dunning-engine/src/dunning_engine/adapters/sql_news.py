@@ -27,7 +27,13 @@ SELECT l.tenant, l.invoice_id, l.level_no, l.try_no, l.debtor_id, l.level, l.not
     l.decided_at, l.decided_on, l.outcome, l.reason, l.served_at, l.channels::text, l.charges::text,
     coalesce(c.flight_notice = l.notice_id, false) AS in_flight,
     coalesce(c.flight_notice = l.notice_id, false) AND c.flight_revoked AS revoked,
-    c.returns, a.time_source
+    c.returns, a.time_source, l.bounced,
+    -- The ladder did not go on: nothing else is on its way, and no level as high is done.
+    (c.flight_notice IS NULL OR c.flight_notice = l.notice_id) AND NOT EXISTS (
+        SELECT 1 FROM case_level n WHERE n.tenant = l.tenant AND n.invoice_id = l.invoice_id
+        AND n.outcome IN ('served', 'lapsed')
+        AND (n.level_no, n.try_no) <> (l.level_no, l.try_no)
+        AND coalesce(n.rung, n.level_no) >= coalesce(l.rung, l.level_no)) AS is_last
 FROM unnest($1::text[], $2::uuid[]) AS w (tenant, notice_id)
 JOIN case_level l ON l.tenant = w.tenant AND l.notice_id = w.notice_id
 JOIN dunning_case c ON c.tenant = l.tenant AND c.invoice_id = l.invoice_id
@@ -36,10 +42,12 @@ ORDER BY l.tenant, l.notice_id, l.invoice_id
 """
 _SAVE_LEVELS = """
 UPDATE case_level l SET outcome = w.outcome, reason = w.reason, served_at = w.served_at,
-    channels = w.channels::jsonb
+    channels = w.channels::jsonb, delivered = w.delivered,
+    bounced = string_to_array(w.bounced, ',')
 FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[],
-            $7::timestamptz[], $8::text[])
-    AS w (tenant, invoice_id, level_no, try_no, outcome, reason, served_at, channels)
+            $7::timestamptz[], $8::text[], $9::boolean[], $10::text[])
+    AS w (tenant, invoice_id, level_no, try_no, outcome, reason, served_at, channels, delivered,
+          bounced)
 WHERE l.tenant = w.tenant AND l.invoice_id = w.invoice_id AND l.level_no = w.level_no
   AND l.try_no = w.try_no
 """
@@ -60,6 +68,13 @@ FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::date
     AS w (tenant, invoice_id, notice_id, outcome, reason, decided_on, returns, interest_through,
           compensated)
 WHERE c.tenant = w.tenant AND c.invoice_id = w.invoice_id AND c.flight_notice = w.notice_id
+"""
+# The same changes as Case.bounced makes.
+_MISSED = """
+UPDATE dunning_case c SET failures = 1, last_failure_on = w.decided_on, failure_reason = w.reason
+FROM unnest($1::text[], $2::text[], $3::date[], $4::text[])
+    AS w (tenant, invoice_id, decided_on, reason)
+WHERE c.tenant = w.tenant AND c.invoice_id = w.invoice_id
 """
 _HEARD = """
 UPDATE notice n SET heard_at = clock_timestamp(), settled = n.settled OR w.settled
@@ -100,7 +115,12 @@ INSERT INTO stray_notification (tenant, event_id, notice_id, debtor_id, type, en
 SELECT * FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bytea[])
 ON CONFLICT DO NOTHING
 """
+# The same changes as Case.contacts_changed makes.
 _FORGET_FAILURES = """
+WITH forgiven AS (
+    UPDATE case_level l SET forgiven = true
+    FROM unnest($1::text[], $2::text[]) AS w (tenant, debtor_id)
+    WHERE l.tenant = w.tenant AND l.debtor_id = w.debtor_id AND l.bounced IS NOT NULL)
 UPDATE dunning_case c SET failures = 0, last_failure_on = NULL, failure_reason = NULL
 FROM unnest($1::text[], $2::text[]) AS w (tenant, debtor_id)
 WHERE c.tenant = w.tenant AND c.debtor_id = w.debtor_id AND c.live AND c.failures > 0
@@ -114,6 +134,8 @@ class _Folded(Protocol):
     def levels(self) -> Sequence[LevelRow]: ...
     @property
     def finished(self) -> Sequence[LevelRow]: ...
+    @property
+    def missed(self) -> Sequence[LevelRow]: ...
     @property
     def heard(self) -> Sequence[NoticeKey]: ...
     @property
@@ -144,6 +166,7 @@ class SqlNews:
                     **row,
                     "channels": channels_from_json(row["channels"]),
                     "charges": orjson.loads(row["charges"] or "[]"),
+                    "bounced": None if row["bounced"] is None else tuple(row["bounced"]),
                 }
             )
             for row in rows
@@ -153,6 +176,14 @@ class SqlNews:
         """Write what the news changed."""
         await self._save_levels(folded.levels)
         await self._land([row for row in folded.finished if row.in_flight])
+        if folded.missed:
+            await self._sql.execute(
+                _MISSED,
+                [r.tenant for r in folded.missed],
+                [r.invoice_id for r in folded.missed],
+                [r.decided_on for r in folded.missed],
+                [r.reason for r in folded.missed],
+            )
         settled = set(folded.settled)
         await self._sql.execute(
             _HEARD,
@@ -200,6 +231,8 @@ class SqlNews:
             [r.reason for r in levels],
             [r.served_at for r in levels],
             [channels_to_json(r.channels) for r in levels],
+            [any(news.state == "delivered" for news in r.channels.values()) for r in levels],
+            [None if r.bounced is None else ",".join(r.bounced) for r in levels],
         )
 
     async def _land(self, finished: Sequence[LevelRow]) -> None:

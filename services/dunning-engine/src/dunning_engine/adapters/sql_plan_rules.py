@@ -56,6 +56,7 @@ def document_of(rules: PlanRules) -> dict[str, Any]:
         "tolerance": _decimals(rules.tolerance_minor),
         "promise_days_max": rules.promise_days_max,
         "promise_grace_days": rules.promise_grace_days,
+        "claim_days": rules.claim_days,
     }
 
 

@@ -24,6 +24,7 @@ from dunning_engine.adapters.sql_notes import SqlNotes
 from dunning_engine.adapters.sql_plan_rules import SqlPlanRules
 from dunning_engine.adapters.sql_policies import PolicyCache, SqlPolicies
 from dunning_engine.adapters.sql_portfolio import SqlPortfolio
+from dunning_engine.adapters.sql_responses import SqlResponses
 from dunning_engine.adapters.sql_sweep import SqlSweep
 from dunning_engine.adapters.sql_work import SqlWork
 
@@ -48,6 +49,7 @@ class Stores:
         self.migrations = SqlMigrations(connection, sql)
         self.clock = SqlClock(sql, patience_s=patience_s)
         self.holds = SqlHolds(connection, sql)
+        self.responses = SqlResponses(sql)
         self.disputes = SqlDisputes(sql)
         self.plan_rules = SqlPlanRules(sql)
         self.cases = SqlCases(sql)

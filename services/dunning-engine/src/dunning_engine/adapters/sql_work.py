@@ -158,6 +158,33 @@ FROM notice n JOIN dunning_case c ON c.debtor_id = n.debtor_id AND c.flight_noti
 WHERE n.tenant = $1 AND NOT n.settled AND n.heard_at < clock_timestamp() - interval '1 day'
   AND {_OPEN} AND c.due_on < $2 AND c.state = 'in_flight'
 """
+# Answers that a person has to look at; a dispute until it was decided.
+_RESPONSES = f"""
+SELECT 'response', r.response_id::text, r.debtor_id,
+    coalesce(o.invoice_ids, r.invoice_ids[1:{INVOICES_SHOWN}]),
+    coalesce(o.invoices, cardinality(r.invoice_ids)),
+    coalesce(o.currency, r.body #>> '{{data,currency}}',
+        (SELECT t.base_currency FROM tenant t WHERE t.tenant = $1), 'EUR'),
+    coalesce(o.amount_minor, 0), r.taken_at, r.taken_at, coalesce(o.aged_from, r.taken_at::date),
+    r.reason, NULL, NULL, NULL, r.hold_ids[1], NULL, NULL::date
+FROM response r LEFT JOIN LATERAL (
+    SELECT {_IDS} AS invoice_ids, count(*) AS invoices, c.currency,
+        sum({_OWED})::bigint AS amount_minor, min(c.due_on) AS aged_from
+    FROM dunning_case c
+    WHERE {_OWING} AND c.debtor_id = r.debtor_id
+      AND (cardinality(r.invoice_ids) = 0 OR c.invoice_id = ANY(r.invoice_ids))
+    GROUP BY c.currency
+    ORDER BY (c.currency = coalesce(r.body #>> '{{data,currency}}', '')) DESC, c.currency LIMIT 1
+) o ON true
+WHERE r.tenant = $1 AND ($5::text IS NULL OR r.debtor_id = $5)
+  AND (r.state IN ('waiting', 'open') OR (r.kind = 'dispute' AND EXISTS (
+      SELECT 1 FROM hold h WHERE h.tenant = $1 AND h.hold_id = ANY(r.hold_ids)
+      AND h.released_at IS NULL AND h.resolution IS NULL)))
+"""
+_DETAILS = """
+SELECT response_id::text, detail FROM response
+WHERE tenant = $1 AND response_id = ANY($2::uuid[]) AND detail IS NOT NULL
+"""
 _SOURCES: Mapping[str, tuple[frozenset[WorkKind], str]] = {
     "approval": (frozenset({"approval"}), _APPROVAL),
     "undeliverable": (frozenset({"undeliverable"}), _UNDELIVERABLE),
@@ -170,6 +197,7 @@ _SOURCES: Mapping[str, tuple[frozenset[WorkKind], str]] = {
     "silent": (frozenset({"silent_overdue"}), _SILENT),
     "undecidable": (frozenset({"silent_overdue"}), _UNDECIDABLE),
     "unheard": (frozenset({"silent_overdue"}), _UNHEARD),
+    "responses": (frozenset({"response"}), _RESPONSES),
 }
 _COLUMNS = """kind, target, debtor_id, invoice_ids, invoices, currency, amount_minor, since,
     renewed_at, aged_from, cause, level_no, level, policy_id, hold_id, owner, ends_on"""
@@ -303,8 +331,21 @@ class SqlWork:
         if undecidable := [r["debtor_id"] for r in silent if r["cause"] == "undecidable"]:
             found = await self._sql.fetch(_TROUBLES, tenant, undecidable)
             troubles = {row["debtor_id"]: row["trouble"] for row in found}
+        if answers := [row["target"] for row in rows if row["kind"] == "response"]:
+            found = await self._sql.fetch(_DETAILS, tenant, answers)
+            details = {row["response_id"]: row["detail"] for row in found}
+        else:
+            details = {}
         return [
-            _item(row, holders.get(_only(row)), troubles.get(row["debtor_id"] or ""))
+            _item(
+                row,
+                holders.get(_only(row)),
+                details.get(row["target"])
+                if row["kind"] == "response"
+                else troubles.get(row["debtor_id"] or "")
+                if row["cause"] == "undecidable"
+                else None,
+            )
             for row in rows
         ]
 
@@ -365,9 +406,7 @@ def _only(row: Mapping[str, Any]) -> str:
     return row["invoice_ids"][0] if row["invoice_ids"] else ""
 
 
-def _item(
-    row: Mapping[str, Any], holder: Mapping[str, Any] | None, trouble: str | None
-) -> WorkItem:
+def _item(row: Mapping[str, Any], holder: Mapping[str, Any] | None, detail: str | None) -> WorkItem:
     held = holder if row["kind"] == "silent_overdue" else None
     return WorkItem(
         key=ItemKey(row["kind"], row["target"]),
@@ -385,7 +424,7 @@ def _item(
             policy_id=row["policy_id"],
             held_by=held["placed_by"] if held else None,
             ends_on=held["ends_on"] if held else row["ends_on"],
-            detail=trouble if row["cause"] == "undecidable" else None,
+            detail=detail,
         ),
         hold_id=held["hold_id"] if held else row["hold_id"],
         assignee=row["assignee"] or (held["owner"] if held else None),

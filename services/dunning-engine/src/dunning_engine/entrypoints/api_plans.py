@@ -161,6 +161,7 @@ class Rules(BaseModel):
     tolerance: Money = Field(default_factory=dict)
     promise_days_max: int = Field(default=_DEFAULTS.promise_days_max, ge=0, le=366)
     promise_grace_days: Days = _DEFAULTS.promise_grace_days
+    claim_days: int = Field(default=_DEFAULTS.claim_days, ge=0, le=30)
 
     @field_validator("min_first_percent", mode="before")
     @classmethod

@@ -69,6 +69,8 @@ class MessagePrices(Body):
     sms: str | None = None
     letter: str | None = None
     registered_letter: str | None = None
+    call: str | None = None
+    in_app: str | None = None
 
 
 class SimulationRequest(Body):

@@ -274,6 +274,7 @@ def show_item(item: WorkItem) -> dict[str, Any]:
         "level_no": item.cause.level_no,
         "policy_id": item.cause.policy_id,
         "hold_id": item.hold_id,
+        "response_id": item.key.target if item.key.kind == "response" else None,
         "ends_on": item.cause.ends_on,
         "assignee": item.assignee,
         "snoozed_until": item.snoozed_until,

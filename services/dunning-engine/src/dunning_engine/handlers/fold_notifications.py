@@ -2,6 +2,8 @@
 
 A level is served when one of its messages went out, or may have, and none is pending. A message
 that came back unsent, or was revoked, is no failed try: the item goes back and is decided again.
+A message whose address is dead reached nobody: when it was the last that had gone out, the level
+does not count as served any more, unless the ladder went on meanwhile. What came later stands then.
 """
 
 from __future__ import annotations
@@ -12,16 +14,16 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, assert_never
 
-from dunning_common.events.dunning import ChargeAssessedV1, LevelServedV1
+from dunning_common.events.dunning import ChargeAssessedV1, LevelServedV1, LevelUndeliveredV1
 from dunning_common.events.envelope import Envelope
 from dunning_common.events.notifications import (
-    NoticeBouncedV1,
-    NoticeDeliveredV1,
-    NoticeFailedV1,
-    NoticeReturnedV1,
-    NoticeSentV1,
-    NoticeSuppressedV1,
-    NoticeUnknownV1,
+    NoticeBounced,
+    NoticeDelivered,
+    NoticeFailed,
+    NoticeReturned,
+    NoticeSent,
+    NoticeSuppressed,
+    NoticeUnknown,
     NotificationsEvent,
 )
 from dunning_common.ids import account_key
@@ -48,6 +50,7 @@ class Folded:
     """What news changed.
 
     `levels` are the rows as they are now; `finished` those whose case is not in flight any more.
+    `missed` are rows that had counted as served and do not any more: nothing of them arrived.
     `unsent` are the contact days of notices of which nothing reached the debtor, one for each.
     `returned` are the accounts about which the ledger must be asked before they are decided again.
     `strays` are news of notices that nobody asked for.
@@ -55,6 +58,7 @@ class Folded:
 
     levels: tuple[LevelRow, ...]
     finished: tuple[LevelRow, ...]
+    missed: tuple[LevelRow, ...]
     heard: tuple[NoticeKey, ...]
     settled: tuple[NoticeKey, ...]
     unsent: tuple[tuple[AccountKey, date], ...]
@@ -76,29 +80,39 @@ def fold_notifications(levels: Iterable[LevelRow], news: Sequence[News]) -> Fold
             strays.append(item)
             continue
         rows[key] = [_hear(row, item) for row in rows[key]]
-        if isinstance(item.payload, NoticeReturnedV1):
+        if isinstance(item.payload, NoticeReturned):
             returned.add(AccountKey(item.envelope.tenant, item.payload.debtor_id))
-    after = [row for items in rows.values() for row in items]
     old = [row for items in before.values() for row in items]
+    after = [
+        _unannounced(was, row)
+        for was, row in zip(old, (row for items in rows.values() for row in items), strict=True)
+    ]
     changed = [now for was, now in zip(old, after, strict=True) if now != was]
     finished = [
         now
         for was, now in zip(old, after, strict=True)
         if was.outcome == "in_flight" != now.outcome
     ]
+    missed = [
+        now for was, now in zip(old, after, strict=True) if was.outcome == "served" != now.outcome
+    ]
     return Folded(
         levels=tuple(changed),
         finished=tuple(finished),
+        missed=tuple(missed),
         heard=tuple(sorted(rows)),
         settled=tuple(
             key
             for key, items in sorted(rows.items())
             if all(row.outcome != "in_flight" for row in items)
         ),
-        unsent=tuple(sorted(_unsent(rows.values(), finished))),
+        unsent=tuple(sorted(_unsent(rows.values(), [*finished, *missed]))),
         returned=tuple(sorted(returned)),
         strays=tuple(strays),
-        events=tuple(event for row in finished for event in _announce(row)),
+        events=(
+            *(event for row in finished for event in _announce(row)),
+            *(_took_back(row, news) for row in missed),
+        ),
     )
 
 
@@ -119,40 +133,74 @@ def _hear(row: LevelRow, news: News) -> LevelRow:
     payload = news.payload
     if payload.channel not in row.channels:
         return row
-    covered = row.invoice_id in payload.invoice_ids or isinstance(payload, NoticeReturnedV1)
+    covered = row.invoice_id in payload.invoice_ids or isinstance(payload, NoticeReturned)
     if covered:
         heard = _channel_news(payload)
     else:  # the message went its way without the invoice, if that had been taken out of it
         heard = ChannelNews(state="returned", reason=REVOKED) if row.revoked else None
     if heard is None:
         return row
-    channels = {**row.channels, payload.channel: heard}
+    channels = {**row.channels, payload.channel: _later(row.channels[payload.channel], heard)}
     row = replace(row, channels=channels)
-    if row.outcome != "in_flight":
-        return row  # late news: kept on the level, which stays what it was
-    return _settle(row, at=_moment(row, news))
+    if row.outcome == "in_flight":
+        return _settle(row, at=_moment(row, news))
+    if row.outcome == "served" and row.is_last:
+        return _check_arrival(row)
+    return row  # late news: kept on the level, which stays what it was
+
+
+def _later(before: ChannelNews, heard: ChannelNews) -> ChannelNews:
+    """What is known of a message after more was heard of it, in whatever order."""
+    weaker = _WEAKER.get(before.state, frozenset())
+    return before if heard.state in weaker else heard
+
+
+_WEAKER = {
+    "delivered": frozenset({"sent", "unknown"}),
+    "bounced": frozenset({"sent", "unknown", "delivered"}),
+}
+"""What a provider said to the end is not undone by what it had said before."""
+
+
+def _unannounced(was: LevelRow, row: LevelRow) -> LevelRow:
+    """A try that went out and bounced before anybody was told of it: just a failed one."""
+    if was.outcome == "in_flight" and row.outcome == "failed":
+        return replace(row, served_at=None, bounced=_bounced(row) or None)
+    return row
+
+
+def _check_arrival(row: LevelRow) -> LevelRow:
+    """A served level that is the last of its ladder, after news: it failed if nothing arrived."""
+    states = [_message_state(news.state) for news in row.channels.values()]
+    if outcome_of(states) in ("in_flight", "served"):
+        return row
+    return replace(row, outcome="failed", reason=_reason(row.channels), bounced=_bounced(row))
+
+
+def _bounced(row: LevelRow) -> tuple[str, ...]:
+    return tuple(channel for channel, news in row.channels.items() if news.state == "bounced")
 
 
 def _channel_news(payload: NotificationsEvent) -> ChannelNews | None:
     """What the event makes of the channel; None when it changes nothing."""
     match payload:
-        case NoticeSentV1():
+        case NoticeSent():
             news = ChannelNews(state="sent")
-        case NoticeDeliveredV1():
+        case NoticeDelivered():
             news = ChannelNews(state="delivered")
-        case NoticeBouncedV1(hard=True):
+        case NoticeBounced(hard=True):
             news = ChannelNews(state="bounced", reason=payload.reason)
-        case NoticeBouncedV1():  # it may still arrive
+        case NoticeBounced():  # it may still arrive
             return None
-        case NoticeUnknownV1():
+        case NoticeUnknown():
             news = ChannelNews(state="unknown", reason=payload.reason)
-        case NoticeFailedV1():
+        case NoticeFailed():
             news = ChannelNews(state="failed", reason=payload.reason)
-        case NoticeSuppressedV1(reason="revoked"):
+        case NoticeSuppressed(reason="revoked"):
             news = ChannelNews(state="returned", reason=REVOKED)
-        case NoticeSuppressedV1():
+        case NoticeSuppressed():
             news = ChannelNews(state="suppressed", reason=payload.reason)
-        case NoticeReturnedV1():
+        case NoticeReturned():
             news = ChannelNews(state="returned", reason=payload.reason)
         case _:
             assert_never(payload)
@@ -178,16 +226,20 @@ def _settle(row: LevelRow, *, at: datetime) -> LevelRow:
 
 def _message_state(state: str) -> MessageState:
     match state:
-        case "delivered" | "bounced":
+        case "delivered":
             return "sent"
-        case "pending" | "sent" | "unknown" | "failed" | "suppressed" | "returned":
+        case "pending" | "sent" | "unknown" | "failed" | "suppressed" | "bounced" | "returned":
             return state
         case _:
             raise ValueError(f"{state!r} is not a state of a message")
 
 
 def _reason(channels: Mapping[str, ChannelNews]) -> str:
-    reasons = {news.reason or news.state for news in channels.values()}
+    # What a provider says of a bounce is kept with the channel; lists sort by our own word for it.
+    reasons = {
+        news.state if news.state == "bounced" else news.reason or news.state
+        for news in channels.values()
+    }
     return ", ".join(sorted(reasons))
 
 
@@ -212,6 +264,21 @@ def _announce(row: LevelRow) -> list[Outgoing]:
         _outgoing(row, served),
         *(_outgoing(row, ChargeAssessedV1.model_validate(charge)) for charge in row.charges),
     ]
+
+
+def _took_back(row: LevelRow, news: Sequence[News]) -> Outgoing:
+    """The event of a level that does not count as served any more."""
+    last = next(n for n in reversed(news) if n.payload.notice_id == row.notice_id)
+    undelivered = LevelUndeliveredV1(
+        debtor_id=row.debtor_id,
+        invoice_id=row.invoice_id,
+        level=row.level,
+        level_no=row.level_no,
+        notice_id=row.notice_id,
+        reason=row.reason or "",
+        effective_at=_moment(row, last),
+    )
+    return _outgoing(row, undelivered)
 
 
 def _outgoing(row: LevelRow, payload: Any) -> Outgoing:

@@ -26,6 +26,7 @@ from dunning_common.events.receivables import (
     PaymentReversedV1,
     UnallocatedCashChangedV1,
 )
+from dunning_common.events.responses import ChannelOptedInV1, ContactCorrectedV1, Response
 from dunning_common.events.tenants import TenantRegisteredV1
 from dunning_common.outbox import Outgoing
 from dunning_common.values import replace
@@ -166,10 +167,18 @@ def sort_out(events: Iterable[Consumed]) -> Batch:
             batch.news.append(News(envelope=event.envelope, payload=payload))
             batch.touched.add(key)
             batch.urgent.add(key)
-        elif isinstance(payload, ContactsChangedV1):
-            batch.contacts.add(AccountKey(tenant, payload.debtor_id))
-            batch.touched.add(AccountKey(tenant, payload.debtor_id))
+        elif isinstance(payload, Response | ContactsChangedV1):
+            _sort_out_debtor(batch, AccountKey(tenant, payload.debtor_id), payload)
     return batch
+
+
+def _sort_out_debtor(batch: Batch, key: AccountKey, payload: Response | ContactsChangedV1) -> None:
+    """What a debtor says itself; what is made of an answer is `take_responses`' business."""
+    batch.touched.add(key)
+    if isinstance(payload, Response):
+        batch.urgent.add(key)
+    if isinstance(payload, ContactsChangedV1 | ContactCorrectedV1 | ChannelOptedInV1):
+        batch.contacts.add(key)
 
 
 def fold_invoices(

@@ -1,9 +1,10 @@
-"""Fakes for tests: a ledger that writes events, a postman that answers, and the engine on a bench.
+"""Fakes for tests: a ledger, a postman and a debtor that answer, and the engine on a bench.
 
 Ships with the engine so that its tests and those of the whole system speak the same language.
 """
 
 from dunning_engine.testing.bench import Bench, Running, always_open, quiet_settings
+from dunning_engine.testing.debtor import answered
 from dunning_engine.testing.ledger import FakeFeed, Ledger
 from dunning_engine.testing.postman import Outcome, Postman, answer
 
@@ -16,5 +17,6 @@ __all__ = [
     "Running",
     "always_open",
     "answer",
+    "answered",
     "quiet_settings",
 ]

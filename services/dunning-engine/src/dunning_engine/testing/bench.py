@@ -57,7 +57,7 @@ class Bench:
             return
         events = [Consumed(envelope, parse_payload(envelope)) for envelope in envelopes]
         async with self.db.worker() as connection:
-            await recorder(self.rooms)(connection, events)
+            await recorder(self.rooms, self.law)(connection, events)
 
     async def catch_up(
         self,

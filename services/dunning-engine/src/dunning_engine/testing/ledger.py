@@ -18,7 +18,7 @@ from dunning_common.events.tenants import BankDetails, LegalIdentity, TenantRegi
 from dunning_common.feed import FeedClient
 from dunning_common.ids import account_key
 
-FEED_TOPICS = ("tenants.v1", "receivables.v1", "contacts.v1", "notifications.v1")
+FEED_TOPICS = ("tenants.v1", "receivables.v1", "contacts.v1", "notifications.v1", "responses.v1")
 
 
 class Ledger:

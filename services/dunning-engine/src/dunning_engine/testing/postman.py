@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from dunning_common.events import notifications as news
-from dunning_common.events.dunning import NoticeMessage, NoticeRequestedV1
+from dunning_common.events.dunning import NoticeMessageV2, NoticeRequestedV2
 from dunning_common.events.envelope import Envelope, Payload
 from dunning_common.ids import name_id
 from dunning_engine.adapters.pg_signals import wait_for
@@ -17,9 +17,12 @@ from dunning_engine.adapters.pg_signals import wait_for
 if TYPE_CHECKING:
     from dunning_engine.testing.bench import Bench
 
-Outcome = Literal["sent", "unknown", "failed", "suppressed", "returned", "silence"]
+Outcome = Literal[
+    "sent", "delivered", "bounced", "unknown", "failed", "suppressed", "returned", "silence"
+]
+"""`delivered` and `bounced` are what the provider reports after it took the message."""
 HandOver = Callable[..., Awaitable[None]]
-Chooser = Callable[[Envelope, NoticeMessage], Outcome]
+Chooser = Callable[[Envelope, NoticeMessageV2], Outcome]
 # By transactions, not by positions: one that ends late may have the smaller position.
 _NEW_EVENTS = """
 SELECT envelope, pg_snapshot_xmin(pg_current_snapshot())::text AS xmin FROM outbox
@@ -45,9 +48,11 @@ class Postman:
         for request in requests:
             self.seen.add(request.id)
             self.letters.append(request)
-            notice = NoticeRequestedV1.model_validate(request.data)
+            notice = NoticeRequestedV2.model_validate(request.data)
             for message in notice.messages:
                 outcome = self.choose(request, message)
+                if outcome in ("delivered", "bounced"):
+                    answers.append(answer(request, message, "sent"))
                 if outcome != "silence":
                     answers.append(answer(request, message, outcome))
         await (self.hand_over or self.bench.feed)(*answers)
@@ -58,7 +63,7 @@ class Postman:
         rows = await self.bench.rows(_NEW_EVENTS, self.read_from)
         self.read_from = rows[0]["xmin"] if rows else self.read_from
         envelopes = [Envelope.from_bytes(row["envelope"]) for row in rows]
-        return [e for e in envelopes if e.type == NoticeRequestedV1.__name__]
+        return [e for e in envelopes if e.type == NoticeRequestedV2.__name__]
 
     async def run(self) -> None:
         """Deliver until cancelled, whenever something was written into the outbox."""
@@ -71,10 +76,10 @@ class Postman:
 
 
 def answer(
-    request: Envelope, message: NoticeMessage, outcome: Outcome, *, reason: str = "no_address"
+    request: Envelope, message: NoticeMessageV2, outcome: Outcome, *, reason: str = "no_address"
 ) -> Envelope:
     """What the notifier says about one message of a notice."""
-    notice = NoticeRequestedV1.model_validate(request.data)
+    notice = NoticeRequestedV2.model_validate(request.data)
     common: dict[str, Any] = {
         "notice_id": notice.notice_id,
         "message_id": name_id("message", str(notice.notice_id), message.channel),
@@ -89,17 +94,21 @@ def answer(
     payload: Payload
     match outcome:
         case "sent":
-            payload = news.NoticeSentV1(
+            payload = news.NoticeSentV2(
                 **common, provider="fake", provider_ref="1", sha256="0" * 64
             )
+        case "delivered":
+            payload = news.NoticeDeliveredV2(**common, provider="fake")
+        case "bounced":
+            payload = news.NoticeBouncedV2(**common, provider="fake", reason=reason, hard=True)
         case "unknown":
-            payload = news.NoticeUnknownV1(**common, reason="timeout")
+            payload = news.NoticeUnknownV2(**common, reason="timeout")
         case "failed":
-            payload = news.NoticeFailedV1(**common, reason=reason)
+            payload = news.NoticeFailedV2(**common, reason=reason)
         case "suppressed":
-            payload = news.NoticeSuppressedV1(**common, reason=reason)
+            payload = news.NoticeSuppressedV2(**common, reason=reason)
         case "returned":
-            payload = news.NoticeReturnedV1(
+            payload = news.NoticeReturnedV2(
                 **common, reason="changed", refused_invoice_ids=message.invoice_ids
             )
         case "silence":

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common.db import driver
 from invoice_ingest.domain.permit import InvoiceRef, PermitAnswer, Standing
+from invoice_ingest.domain.touched import Touched
 
 CHANNEL = "permit"
 """PostgreSQL NOTIFY channel, suffixed with the schema's name; rings when permits are given back."""
@@ -33,8 +34,15 @@ ON CONFLICT (tenant, invoice_id, permit_id) DO UPDATE SET expires_at = excluded.
 _SWEEP = "DELETE FROM permit WHERE expires_at < clock_timestamp() - interval '1 hour'"
 _GIVE_BACK = "DELETE FROM permit WHERE permit_id = ANY($1::text[])"
 _LIVE = """
+SELECT permit_id FROM permit
+WHERE tenant = $1 AND invoice_id = ANY($2::text[]) AND expires_at > clock_timestamp()
+UNION
+SELECT permit_id FROM permit JOIN invoice USING (tenant, invoice_id)
+WHERE tenant = $1 AND debtor_id = ANY($3::text[]) AND expires_at > clock_timestamp()
+"""
+_REST = """
 SELECT coalesce(extract(epoch FROM max(expires_at) - clock_timestamp()), 0)::float8
-FROM permit WHERE tenant = $1 AND invoice_id = ANY($2::text[])
+FROM permit WHERE permit_id = ANY($1::text[])
 """
 
 
@@ -80,10 +88,16 @@ class SqlPermits:
         await raw.execute(_GIVE_BACK, permit_ids)
         await raw.execute(f"SELECT pg_notify('{CHANNEL}_' || current_schema(), '')")
 
-    async def live_s(
-        self, connection: AsyncConnection, tenant: str, invoice_ids: Collection[str]
-    ) -> float:
-        """Seconds until the last live permit on these invoices expires; 0 when there is none."""
+    async def live(
+        self, connection: AsyncConnection, tenant: str, touched: Touched
+    ) -> Collection[str]:
+        """Ids of the live permits on these invoices, and on any invoice of these accounts."""
         raw = await driver(connection)
-        rest_s: float = await raw.fetchval(_LIVE, tenant, invoice_ids)
+        rows = await raw.fetch(_LIVE, tenant, touched.invoices, touched.accounts)
+        return [row["permit_id"] for row in rows]
+
+    async def rest_s(self, connection: AsyncConnection, permit_ids: Collection[str]) -> float:
+        """Seconds until the last of these permits expires; 0 when none is live any more."""
+        raw = await driver(connection)
+        rest_s: float = await raw.fetchval(_REST, permit_ids)
         return max(0.0, rest_s)

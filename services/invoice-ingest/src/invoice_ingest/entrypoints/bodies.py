@@ -321,5 +321,5 @@ class InvoiceRefBody(Body):
 class OriginalsBody(Body):
     """Whose documents are asked for, and how many bytes of them at most."""
 
-    invoices: Annotated[tuple[InvoiceRefBody, ...], Field(max_length=1_000)]
+    invoices: Annotated[tuple[InvoiceRefBody, ...], Field(max_length=10_000)]
     bytes_max: Annotated[int, Field(ge=0, le=64 * 1024 * 1024)] = 16 * 1024 * 1024

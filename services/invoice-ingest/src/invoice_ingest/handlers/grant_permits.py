@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 
 from dunning_common.waiting import wait_for_event
 from invoice_ingest.domain.permit import PermitAnswer, PermitRequest, answer
+from invoice_ingest.domain.touched import Touched
 from invoice_ingest.handlers.attempt import attempt
 from invoice_ingest.handlers.ports import Desk
 
@@ -38,15 +39,20 @@ async def return_permits(desk: Desk, permit_ids: Collection[str]) -> None:
         await desk.permits.give_back(connection, permit_ids)
 
 
-async def acknowledge(desk: Desk, tenant: str, invoice_ids: Collection[str]) -> None:
-    """Return when no live permit is on the invoices any more: at the latest when the leases end.
+async def acknowledge(desk: Desk, tenant: str, touched: Touched) -> None:
+    """Return when the permits that are live now are gone: at the latest when their leases end.
 
-    Call it after the change was committed: from then on no new permit is granted on the old facts.
+    Call it after the change was committed: from then on no new permit is granted on the old facts,
+    so that later ones are no reason to wait.
     """
-    while invoice_ids:
+    if not touched:
+        return
+    async with desk.db.tenant(tenant) as connection:
+        waiting_for = await desk.permits.live(connection, tenant, touched)
+    while waiting_for:
         ring = desk.bell.next_ring()
         async with desk.db.tenant(tenant) as connection:
-            rest_s = await desk.permits.live_s(connection, tenant, invoice_ids)
+            rest_s = await desk.permits.rest_s(connection, waiting_for)
         if rest_s <= 0:
             return
         await wait_for_event(ring, min(rest_s, _LOOK_AGAIN_S))

@@ -15,15 +15,16 @@ from invoice_ingest.domain.credit import CreditDraft
 from invoice_ingest.domain.debtor import Debtor, keep
 from invoice_ingest.domain.invoice import InvoiceDraft
 from invoice_ingest.domain.outcome import Outcome, Refusal, Status
+from invoice_ingest.domain.touched import Touched
 from invoice_ingest.handlers import publish
 from invoice_ingest.handlers.attempt import attempt
 from invoice_ingest.handlers.keep_debtors import save_kept
 from invoice_ingest.handlers.ports import SOURCE, Desk
 from invoice_ingest.handlers.post_orders import (
-    Posted,
     credit_needs,
     invoice_needs,
     open_book,
+    touched,
 )
 
 RecordName = Literal["debtor", "invoice", "payment"]
@@ -48,10 +49,10 @@ class RowOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """One outcome per row, and the invoices that others know and that changed."""
+    """One outcome per row, and what the acknowledgement speaks of."""
 
     rows: list[RowOutcome]
-    touched: set[str]
+    touched: Touched
 
 
 class _Undone(Exception):  # noqa: N818 -- not an error: the way out of a transaction
@@ -113,7 +114,8 @@ async def _import(
     await desk.books.save(connection, book)
     events += publish.outgoing(book.facts)
     await outbox.append(connection, events, source=SOURCE)
-    return Imported(rows=outcomes, touched=Posted(outcomes=[], book=book).touched)
+    documents_ = (o for row in outcomes for name, o in row.statuses.items() if name != "debtor")
+    return Imported(rows=outcomes, touched=touched(book, set(documents_)))
 
 
 def _needs(rows: Sequence[RowDraft]) -> Needs:

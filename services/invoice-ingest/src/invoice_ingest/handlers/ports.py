@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,7 +19,7 @@ from invoice_ingest.domain.book import Book, Loaded, Needs, TenantSetup
 from invoice_ingest.domain.charge import Charge
 from invoice_ingest.domain.charging import ChargeRef
 from invoice_ingest.domain.debtor import Debtor, DebtorKey, DebtorRef
-from invoice_ingest.domain.original import Original
+from invoice_ingest.domain.original import Original, SealedOriginal, Sheet
 from invoice_ingest.domain.payment_order import PaymentOrder
 from invoice_ingest.domain.permit import InvoiceRef, PermitAnswer, Standing
 from invoice_ingest.domain.touched import Touched
@@ -136,24 +136,6 @@ class PermitStore(Protocol):
     async def rest_s(self, connection: AsyncConnection, permit_ids: Collection[str]) -> float:
         """Seconds until the last of these permits expires; 0 when none is live any more."""
         ...
-
-
-class Sheet(NamedTuple):
-    """The document that an invoice or an instalment is on, and whose it is."""
-
-    invoice_id: str
-    debtor_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealedOriginal:
-    """A kept document of the invoice that was `asked` for."""
-
-    asked: InvoiceRef
-    sheet: Sheet
-    file_name: str
-    media_type: str
-    sealed: bytes
 
 
 class OriginalStore(Protocol):

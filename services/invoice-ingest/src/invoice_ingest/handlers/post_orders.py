@@ -19,7 +19,8 @@ from invoice_ingest.domain.book import Book, Loaded, Needs, TenantSetup
 from invoice_ingest.domain.credit import CreditDraft
 from invoice_ingest.domain.fact import CashChanged, InvoiceIssued
 from invoice_ingest.domain.invoice import InvoiceDraft
-from invoice_ingest.domain.outcome import Outcome
+from invoice_ingest.domain.outcome import Outcome, Status
+from invoice_ingest.domain.touched import Touched
 from invoice_ingest.handlers import publish
 from invoice_ingest.handlers.attempt import attempt
 from invoice_ingest.handlers.ports import SOURCE, Desk, UnknownTenantError
@@ -33,10 +34,19 @@ class Posted:
     book: Book
 
     @property
-    def touched(self) -> set[str]:
-        """Invoices that others may know and that changed."""
-        facts = (f for f in self.book.facts if not isinstance(f, CashChanged | InvoiceIssued))
-        return {fact.invoice.invoice_id for fact in facts}
+    def touched(self) -> Touched:
+        """What the acknowledgement speaks of."""
+        return touched(self.book, self.outcomes)
+
+
+def touched(book: Book, outcomes: Collection[Outcome]) -> Touched:
+    """What changed on a sheet, and whose orders changed nothing: all accounts when any did not."""
+    facts = (f for f in book.facts if not isinstance(f, CashChanged | InvoiceIssued))
+    is_repeat = not {Status.UNCHANGED, Status.STALE}.isdisjoint(outcomes)
+    return Touched(
+        invoices=frozenset(fact.invoice.invoice_id for fact in facts),
+        accounts=frozenset(book.debtors) if is_repeat else frozenset(),
+    )
 
 
 async def post_invoices(desk: Desk, tenant: str, drafts: Sequence[InvoiceDraft]) -> Posted:

@@ -11,16 +11,28 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from dunning_common.consumer import Consumed
-from dunning_common.events.dunning import LevelServedV1, NoticeRequestedV1
+from dunning_common.events.dunning import (
+    LevelServedV1,
+    NoticeRequested,
+    NoticeRequestedV1,
+    NoticeRequestedV2,
+)
 from dunning_common.events.envelope import Envelope, Payload
 from dunning_common.events.notifications import (
     NoticeBouncedV1,
+    NoticeBouncedV2,
     NoticeDeliveredV1,
+    NoticeDeliveredV2,
     NoticeFailedV1,
+    NoticeFailedV2,
     NoticeReturnedV1,
+    NoticeReturnedV2,
     NoticeSentV1,
+    NoticeSentV2,
     NoticeSuppressedV1,
+    NoticeSuppressedV2,
     NoticeUnknownV1,
+    NoticeUnknownV2,
     NotificationsEvent,
 )
 from dunning_common.events.receivables import (
@@ -66,12 +78,19 @@ _MOVES: Final[dict[type, Move]] = {
 }
 _OUTCOMES: Final[dict[type, Outcome]] = {
     NoticeSentV1: Outcome.SENT,
+    NoticeSentV2: Outcome.SENT,
     NoticeDeliveredV1: Outcome.DELIVERED,
+    NoticeDeliveredV2: Outcome.DELIVERED,
     NoticeBouncedV1: Outcome.BOUNCED,
+    NoticeBouncedV2: Outcome.BOUNCED,
     NoticeFailedV1: Outcome.FAILED,
+    NoticeFailedV2: Outcome.FAILED,
     NoticeUnknownV1: Outcome.UNKNOWN,
+    NoticeUnknownV2: Outcome.UNKNOWN,
     NoticeSuppressedV1: Outcome.SUPPRESSED,
+    NoticeSuppressedV2: Outcome.SUPPRESSED,
     NoticeReturnedV1: Outcome.RETURNED,
+    NoticeReturnedV2: Outcome.RETURNED,
 }
 _CONTACTING: Final = frozenset({Outcome.SENT, Outcome.DELIVERED})
 
@@ -172,9 +191,7 @@ def _take_message(
     seen.instant(payload.effective_at)
 
 
-def _take_notice(
-    intake: Intake, seen: Seen, envelope: Envelope, payload: NoticeRequestedV1
-) -> None:
+def _take_notice(intake: Intake, seen: Seen, envelope: Envelope, payload: NoticeRequested) -> None:
     if payload.items:
         intake.facts.notices.append(
             NoticeFact(
@@ -232,6 +249,7 @@ _TAKERS: Final[dict[type, _Taker]] = {
     **dict.fromkeys(_MOVES, _take_invoice),
     **dict.fromkeys(_OUTCOMES, _take_message),
     NoticeRequestedV1: _take_notice,
+    NoticeRequestedV2: _take_notice,
     LevelServedV1: _take_level,
     UnallocatedCashChangedV1: _take_cash,
     TenantRegisteredV1: _take_tenant,

@@ -15,21 +15,21 @@ from uuid import UUID
 from dunning_common.consumer import Consumed
 from dunning_common.events.contacts import PostalAddress
 from dunning_common.events.dunning import (
-    Channel,
+    AnyChannel,
     LevelServedV1,
-    NoticeItem,
-    NoticeMessage,
-    NoticeRequestedV1,
+    NoticeItemV2,
+    NoticeMessageV2,
+    NoticeRequestedV2,
 )
 from dunning_common.events.envelope import Envelope, Payload
 from dunning_common.events.notifications import (
-    NoticeBouncedV1,
-    NoticeDeliveredV1,
-    NoticeFailedV1,
-    NoticeReturnedV1,
-    NoticeSentV1,
-    NoticeSuppressedV1,
-    NoticeUnknownV1,
+    NoticeBouncedV2,
+    NoticeDeliveredV2,
+    NoticeFailedV2,
+    NoticeReturnedV2,
+    NoticeSentV2,
+    NoticeSuppressedV2,
+    NoticeUnknownV2,
 )
 from dunning_common.events.receivables import (
     ChargePaidV1,
@@ -58,18 +58,18 @@ _SOURCES = {
 }
 _MESSAGES: dict[Outcome, tuple[type[Payload], dict[str, Any]]] = {
     Outcome.SENT: (
-        NoticeSentV1,
+        NoticeSentV2,
         {"provider": "smtp", "provider_ref": "1", "sha256": "0" * 64},
     ),
-    Outcome.DELIVERED: (NoticeDeliveredV1, {"provider": "smtp"}),
+    Outcome.DELIVERED: (NoticeDeliveredV2, {"provider": "smtp"}),
     Outcome.BOUNCED: (
-        NoticeBouncedV1,
+        NoticeBouncedV2,
         {"provider": "smtp", "reason": "no such user", "hard": True},
     ),
-    Outcome.FAILED: (NoticeFailedV1, {"reason": "refused"}),
-    Outcome.UNKNOWN: (NoticeUnknownV1, {"reason": "connection lost"}),
-    Outcome.SUPPRESSED: (NoticeSuppressedV1, {"reason": "no_address"}),
-    Outcome.RETURNED: (NoticeReturnedV1, {"reason": "paid", "refused_invoice_ids": ()}),
+    Outcome.FAILED: (NoticeFailedV2, {"reason": "refused"}),
+    Outcome.UNKNOWN: (NoticeUnknownV2, {"reason": "connection lost"}),
+    Outcome.SUPPRESSED: (NoticeSuppressedV2, {"reason": "no_address"}),
+    Outcome.RETURNED: (NoticeReturnedV2, {"reason": "paid", "refused_invoice_ids": ()}),
 }
 
 
@@ -292,7 +292,7 @@ class Story:
         level: str = "first_reminder",
         level_no: int = 2,
         at: datetime | date,
-        channels: Sequence[Channel] = ("email",),
+        channels: Sequence[AnyChannel] = ("email",),
         outcomes: Sequence[Outcome] = (Outcome.SENT,),
     ) -> Story:
         """A notice is decided, each of its messages meets `outcomes`, and the level is served.
@@ -346,10 +346,10 @@ class Story:
         level: str,
         level_no: int,
         at: datetime,
-        channels: Sequence[Channel],
-    ) -> NoticeRequestedV1:
+        channels: Sequence[AnyChannel],
+    ) -> NoticeRequestedV2:
         states = [self._invoices[invoice_id] for invoice_id in invoice_ids]
-        return NoticeRequestedV1(
+        return NoticeRequestedV2(
             notice_id=notice_id,
             debtor_id=debtor_id,
             decided_at=at,
@@ -358,7 +358,7 @@ class Story:
             policy_version=1,
             decision_id=name_id("decision", str(notice_id)),
             items=tuple(
-                NoticeItem(
+                NoticeItemV2(
                     invoice_id=state.invoice_id,
                     number=state.number,
                     level=level,
@@ -374,7 +374,7 @@ class Story:
                 for state in states
             ),
             messages=tuple(
-                NoticeMessage(
+                NoticeMessageV2(
                     channel=channel,
                     template=level,
                     level=level,

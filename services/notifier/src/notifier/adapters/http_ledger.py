@@ -61,18 +61,14 @@ class HttpLedger:
         except (KeyError, TypeError, ValueError) as error:
             raise LedgerUnavailableError(f"debtor-keys: unusable answer: {error!r}") from error
 
-    async def documents(
-        self, invoices: Collection[InvoiceRef]
-    ) -> Mapping[InvoiceRef, Attachment]:
+    async def documents(self, invoices: Collection[InvoiceRef]) -> Mapping[InvoiceRef, Attachment]:
         """The original documents of invoices, as far as the company sent them.
 
         Raises:
             LedgerUnavailableError: no answer.
         """
         wanted = [{"tenant": tenant, "invoice_id": invoice} for tenant, invoice in invoices]
-        body = await self._post(
-            "documents", {"invoices": wanted, "bytes_max": _DOCUMENT_BYTES_MAX}
-        )
+        body = await self._post("documents", {"invoices": wanted, "bytes_max": _DOCUMENT_BYTES_MAX})
         try:
             if body["left_out"]:
                 log.warning("documents_left_out", invoices=body["left_out"])

@@ -45,8 +45,7 @@ class SqlIssues:
             return 0
         raw = await driver(connection)
         rows = [
-            (i.tenant, _id(i), i.kind.value, i.ref, i.source, i.detail, i.excerpt)
-            for i in found
+            (i.tenant, _id(i), i.kind.value, i.ref, i.source, i.detail, i.excerpt) for i in found
         ]
         return len(await raw.fetch(_NOTE, *_NEW.arguments(rows)))
 

@@ -47,9 +47,7 @@ InvoiceRef = tuple[str, str]
 class Ledger(Protocol):
     """The ledger's internal interface."""
 
-    async def documents(
-        self, invoices: Collection[InvoiceRef]
-    ) -> Mapping[InvoiceRef, Attachment]:
+    async def documents(self, invoices: Collection[InvoiceRef]) -> Mapping[InvoiceRef, Attachment]:
         """The original documents of invoices, as far as the company sent them.
 
         Raises:
