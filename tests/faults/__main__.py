@@ -120,7 +120,8 @@ def _line(result: Result) -> str:
     return (
         f"{result.plan.variant or 'product'} seed {result.plan.seed} by {result.plan.email_via}: "
         f"{result.kills} kills, {result.pauses} pauses, {result.asked} asked, {result.taken} taken, "
-        f"{result.payments} payments, {dict(result.states)}, broken: {dict(result.rules)}"
+        f"{result.payments} payments, {dict(result.states)}, broken: {dict(result.rules)}, "
+        f"{result.seconds:.0f} s"
     )
 
 

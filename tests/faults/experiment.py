@@ -23,7 +23,7 @@ from tests.faults.payer import Payer
 from tests.faults.providers import open_providers
 from tests.faults.saboteur import Saboteur
 from tests.faults.variants import VARIANTS, Symptom
-from tests.faults.world import LATE_S, LEASE_S, WORKERS, Machine, World
+from tests.faults.world import LEASE_S, WORKERS, Machine, World
 
 _BACKLOG = 24
 _LOOK_S = 0.1
@@ -83,7 +83,9 @@ async def run(machine: Machine, plan: Plan) -> Result:
     folder = Path(tempfile.mkdtemp(prefix=f"run-{plan.variant or 'product'}-", dir=machine.folder))
     async with AsyncExitStack() as stack:
         providers = await stack.enter_async_context(
-            open_providers(folder, dice, late_s=LATE_S, more=variant.modes)
+            open_providers(
+                folder, dice, late_s=variant.late_in_leases * LEASE_S, more=variant.modes
+            )
         )
         world = await World.make(
             machine,

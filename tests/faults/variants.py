@@ -250,7 +250,8 @@ class Variant:
     """One composition: which parts are replaced, what must come of it, and under which faults.
 
     `says` is the row of the table. `faults` are what a short run begins with, as cards of the
-    saboteur's deck; `modes` are weights of the providers' behaviour beside the usual ones.
+    saboteur's deck; `modes` are weights of the providers' behaviour beside the usual ones, and
+    those that take late do so after `late_in_leases`.
     """
 
     says: str
@@ -262,6 +263,7 @@ class Variant:
     permit_store: Callable[[], PermitStore | None] = lambda: None
     faults: tuple[str, ...] = ()
     modes: Mapping[Mode, int] = field(default_factory=dict)
+    late_in_leases: float = 0.5
 
 
 VARIANTS: dict[str, Variant] = {
@@ -277,6 +279,7 @@ VARIANTS: dict[str, Variant] = {
         symptom="after a payment",
         ledger=lambda real, _: NoPermit(real),
         modes={Mode.LATE: 40},
+        late_in_leases=0.8,
     ),
     "C": Variant(
         says="the invoice's row locked during the call, without a lease",
@@ -284,18 +287,21 @@ VARIANTS: dict[str, Variant] = {
         ledger=lambda real, extra: RowLock(real, extra["ledger_url"]),
         faults=("kill:after_bytes",) * 8,
         modes={Mode.LATE: 200},
+        late_in_leases=0.8,
     ),
     "C1": Variant(
         says="the permit given back before the message is out",
         symptom="after a payment",
         ledger=lambda real, _: JustLooks(real),
         modes={Mode.LATE: 40},
+        late_in_leases=0.8,
     ),
     "C2": Variant(
         says="the permit given back when patience ends, though the message may still arrive",
         symptom="after a payment",
         sender=LeavesNoDoubt,
         modes={Mode.LATE: 100},
+        late_in_leases=0.8,
     ),
     "D": Variant(
         says="what was being sent when its worker vanished is sent again after the lease",
@@ -333,17 +339,20 @@ VARIANTS: dict[str, Variant] = {
         symptom="after a payment",
         permit_store=WaitsForNobody,
         modes={Mode.LATE: 40},
+        late_in_leases=0.8,
     ),
     "I": Variant(
         says="the ledger acknowledges at once a payment that is sent again",
         symptom="after a payment",
         permit_store=ForgetsRepeats,
         modes={Mode.LATE: 100},
+        late_in_leases=0.8,
     ),
     "J": Variant(
         says="the ledger grants a permit without locking the invoices",
         symptom="after a payment",
         permit_store=NoLock,
         modes={Mode.LATE: 40},
+        late_in_leases=0.8,
     ),
 }

@@ -43,8 +43,6 @@ PACE = float(os.environ.get("DUNNING_FAULTS_PACE", "1"))
 LEASE_S = 2.0 * PACE
 MAX_SEND_S = 0.8 * PACE
 MARGIN_S = 0.4 * PACE
-LATE_S = 1.0 * PACE
-"""How late a provider may take what it has: longer than patience, shorter than patience + margin."""
 
 TENANTS = ("acme", "bolt")
 AMOUNT_MINOR = 10_000
