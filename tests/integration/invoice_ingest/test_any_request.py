@@ -15,6 +15,8 @@ from schemathesis import GenerationMode
 
 from tests.integration.invoice_ingest.conftest import House, Ledger
 
+schemathesis.serializer.alias("application/pdf", "application/octet-stream")
+
 _MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 _SHARED = ("/internal/feed", "/internal/parked")
 """Routes of the shared library, which tests them itself."""
