@@ -159,12 +159,12 @@ async def test_a_trial_goes_to_one_address_and_is_marked(house: House, smtp: Fak
     assert mail["subject"].startswith("[Test] ")
 
 
-async def test_a_preview_on_a_real_notice_shows_its_debtor(house: House, postman: Postman) -> None:
+async def test_a_preview_on_a_real_notice_shows_its_invoices(house: House, postman: Postman) -> None:
     await postman.know()
     asked = notice("real")
     await postman.hear(asked)
     look = {
-        "template": "formal_notice",
+        "template": "second_reminder",
         "channel": "letter",
         "language": "fr",
         "notice_id": str(asked.notice_id),
@@ -179,7 +179,8 @@ async def test_a_preview_on_a_real_notice_shows_its_debtor(house: House, postman
         headers=house.headers(),
     )
 
-    assert "Dupont" in shown.json()["text"]
+    assert "n°\xa0i1 " in shown.json()["text"]
+    assert "Acme Fournitures" in shown.json()["text"]
     assert missing.status_code == 404
 
 

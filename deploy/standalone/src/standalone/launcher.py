@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 from urllib.parse import quote
 
 import httpx
@@ -47,6 +46,8 @@ class _StopRequestedError(KeyboardInterrupt):
     """SIGINT, SIGTERM or SIGHUP came: not an error, and nobody may swallow it.
 
     A KeyboardInterrupt, because that is what event loops let through from inside a callback.
+    Raised by the first check after the signal; by the signal itself only when it comes again:
+    inside a C extension an exception out of nowhere may be lost, or end the process.
     """
 
 
@@ -57,7 +58,7 @@ class _Stop:
     requested: bool = False
 
     def check(self) -> None:
-        """Stop here if the signal's own exception was lost: raised in a destructor, it is."""
+        """Stop here, between two steps, if a signal asked to."""
         if self.requested:
             raise _StopRequestedError
 
@@ -293,9 +294,10 @@ def _tail(log: Path) -> str:
 def _stopping_on_signals(asked: _Stop) -> Iterator[None]:
     """Ctrl-C, SIGTERM and a closed terminal leave the block in the same orderly way."""
 
-    def stop(number: int, _: FrameType | None) -> NoReturn:
+    def stop(number: int, _: FrameType | None) -> None:
+        if asked.requested:
+            raise _StopRequestedError(number)
         asked.requested = True
-        raise _StopRequestedError(number)
 
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     previous = {number: signal.signal(number, stop) for number in signals}
