@@ -159,7 +159,9 @@ async def test_a_trial_goes_to_one_address_and_is_marked(house: House, smtp: Fak
     assert mail["subject"].startswith("[Test] ")
 
 
-async def test_a_preview_on_a_real_notice_shows_its_invoices(house: House, postman: Postman) -> None:
+async def test_a_preview_on_a_real_notice_shows_its_invoices(
+    house: House, postman: Postman
+) -> None:
     await postman.know()
     asked = notice("real")
     await postman.hear(asked)
