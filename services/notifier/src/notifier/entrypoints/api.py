@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -12,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dunning_common.auth import Principal, require, tenant_of
 from dunning_common.db import Database
-from dunning_common.problems import FieldError, ProblemError
+from dunning_common.problems import ProblemError
 from dunning_common.vault import VaultError
 from notifier.domain.message import State
+from notifier.entrypoints.paging import after, cursor_of
 from notifier.handlers.resolve import NoSuchMessageError, NotUnknownError, Resolver
 from notifier.handlers.write import open_content
 from notifier.ports.ledger import Ledger, LedgerUnavailableError
@@ -51,12 +50,12 @@ def message_routes(*, db: Database, reading: MessageReading, ledger: Ledger) -> 
             notice_id=notice_id,
             invoice_id=_stored(invoice_id),
             state=state,
-            after=_after(cursor),
+            after=after(cursor),
             limit=limit,
         )
         async with db.tenant(tenant_of(principal, x_tenant)) as connection:
             views = await reading.page(connection, wanted)
-        more = _cursor(views[-1].seq) if len(views) == limit else None
+        more = cursor_of(views[-1].seq) if len(views) == limit else None
         return {"items": [_as_json(view) for view in views], "next_cursor": more}
 
     @router.get("/{message_id}")
@@ -161,28 +160,6 @@ def _not_found() -> ProblemError:
 def _stored(text: str | None) -> str | None:
     """PostgreSQL cannot hold NUL, so nothing stored matches it; ask for something never stored."""
     return text.replace("\x00", "\ufffd") if text is not None else None
-
-
-def _cursor(seq: int) -> str:
-    return base64.urlsafe_b64encode(str(seq).encode()).decode()
-
-
-def _after(cursor: str | None) -> int:
-    if not cursor:
-        return 0
-    try:
-        text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
-        seq = int(text) if text.isdigit() and len(text) < 19 else -1
-    except (binascii.Error, ValueError):
-        seq = -1
-    if seq < 0:
-        raise ProblemError(
-            422,
-            "invalid-request",
-            "The cursor is not one of ours.",
-            errors=[FieldError(pointer="/cursor", detail="send next_cursor of the page before")],
-        )
-    return seq
 
 
 def _as_json(view: MessageView) -> dict[str, Any]:

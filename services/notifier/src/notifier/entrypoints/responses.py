@@ -5,8 +5,6 @@ Words and files are opened one by one and every opening is written down; lists s
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -19,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from dunning_common.auth import Principal, require, tenant_of
 from dunning_common.money import MoneyError, parse_minor
 from dunning_common.problems import FieldError, ProblemError
+from notifier.entrypoints.paging import after, cursor_of
 from notifier.handlers.judge_response import (
     ErasedError,
     Judgement,
@@ -116,11 +115,11 @@ def response_routes(desk: ResponseDesk) -> APIRouter:
             source=source,
             debtor_id=debtor_id,
             invoice_id=invoice_id,
-            after=_after(cursor),
+            after=after(cursor),
             limit=limit,
         )
         found = await desk.page(tenant_of(principal, x_tenant), wanted)
-        more = _cursor(found[-1].seq) if len(found) == limit else None
+        more = cursor_of(found[-1].seq) if len(found) == limit else None
         return {"items": [_as_json(one) for one in found], "next_cursor": more}
 
     @router.get("/{response_id}")
@@ -323,28 +322,6 @@ async def _problems() -> AsyncIterator[None]:
             "The ledger does not answer.",
             headers={"retry-after": "5"},
         ) from None
-
-
-def _cursor(seq: int) -> str:
-    return base64.urlsafe_b64encode(str(seq).encode()).decode()
-
-
-def _after(cursor: str | None) -> int:
-    if not cursor:
-        return 0
-    try:
-        text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
-        seq = int(text) if text.isdigit() and len(text) < 19 else -1
-    except (binascii.Error, ValueError):
-        seq = -1
-    if seq < 0:
-        raise ProblemError(
-            422,
-            "invalid-request",
-            "The cursor is not one of ours.",
-            errors=[FieldError(pointer="/cursor", detail="send next_cursor of the page before")],
-        )
-    return seq
 
 
 def _as_json(response: ResponseView) -> dict[str, Any]:
