@@ -7,7 +7,7 @@ from collections.abc import Collection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common.db import driver
-from invoice_ingest.domain.original import Original, SealedOriginal, Sheet
+from invoice_ingest.domain.original import Listed, Original, SealedOriginal, Sheet
 from invoice_ingest.domain.permit import InvoiceRef
 
 _SHEET = """
@@ -28,14 +28,19 @@ _KEPT = """
 SELECT sha256, file_name FROM original WHERE tenant = $1 AND invoice_id = $2 FOR UPDATE
 """
 _DROP = "DELETE FROM original WHERE tenant = $1 AND invoice_id = $2"
-_READ = """
-SELECT asked.tenant, asked.invoice_id AS asked_id, o.invoice_id, o.debtor_id, o.file_name,
-    o.media_type, o.content
+_ASKED = """
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (tenant, invoice_id, place)
 LEFT JOIN invoice AS i ON i.tenant = asked.tenant AND i.invoice_id = asked.invoice_id
 JOIN original AS o ON o.tenant = asked.tenant
     AND o.invoice_id = coalesce(i.document_id, asked.invoice_id)
 ORDER BY asked.place
+"""
+_LISTED = f"""
+SELECT asked.tenant, asked.invoice_id AS asked_id, o.invoice_id, o.debtor_id, o.size_bytes {_ASKED}
+"""
+_READ = f"""
+SELECT asked.tenant, asked.invoice_id AS asked_id, o.invoice_id, o.debtor_id, o.file_name,
+    o.media_type, o.content {_ASKED}
 """
 
 
@@ -81,6 +86,21 @@ class SqlOriginals:
     async def drop(self, connection: AsyncConnection, tenant: str, sheet: Sheet) -> None:
         """Forget a document."""
         await (await driver(connection)).execute(_DROP, tenant, sheet.invoice_id)
+
+    async def listed(
+        self, connection: AsyncConnection, invoices: Collection[InvoiceRef]
+    ) -> list[Listed]:
+        """Which of these invoices have a document, in the order asked for; reads no document."""
+        raw = await driver(connection)
+        rows = await raw.fetch(_LISTED, [t for t, _ in invoices], [i for _, i in invoices])
+        return [
+            Listed(
+                asked=(row["tenant"], row["asked_id"]),
+                sheet=Sheet(row["invoice_id"], row["debtor_id"]),
+                size_bytes=row["size_bytes"],
+            )
+            for row in rows
+        ]
 
     async def read(
         self, connection: AsyncConnection, invoices: Collection[InvoiceRef]

@@ -45,6 +45,14 @@ class Sheet(NamedTuple):
     debtor_id: str
 
 
+class Listed(NamedTuple):
+    """That a document is kept for the invoice that was `asked` for, and how long it is."""
+
+    asked: InvoiceRef
+    sheet: Sheet
+    size_bytes: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedOriginal:
     """A kept document of the invoice that was `asked` for."""

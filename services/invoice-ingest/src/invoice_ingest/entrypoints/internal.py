@@ -81,14 +81,9 @@ def internal_routes(desk: Desk) -> APIRouter:
     async def documents(body: OriginalsBody) -> OriginalsAnswer:
         """Documents in the order asked for, until there is no more room."""
         asked = [(ref.tenant, ref.invoice_id) for ref in body.invoices]
-        found = await read_originals(desk, asked)
-        room, views, left_out = body.bytes_max, [], []
-        for (tenant, invoice_id), document in found.items():
-            if len(document.content) > room:
-                left_out.append(invoice_id)
-                continue
-            room -= len(document.content)
-            views.append(
+        found, left_out = await read_originals(desk, asked, bytes_max=body.bytes_max)
+        return OriginalsAnswer(
+            documents=[
                 OriginalView(
                     tenant=tenant,
                     invoice_id=invoice_id,
@@ -96,8 +91,10 @@ def internal_routes(desk: Desk) -> APIRouter:
                     media_type=document.media_type,
                     content=base64.b64encode(document.content).decode(),
                 )
-            )
-        return OriginalsAnswer(documents=views, left_out=left_out)
+                for (tenant, invoice_id), document in found.items()
+            ],
+            left_out=[invoice_id for _, invoice_id in left_out],
+        )
 
     return router
 

@@ -82,8 +82,9 @@ def original_routes(desk: Desk) -> APIRouter:
     @router.get("", summary="Get the original document", responses=problems(404))
     async def get(invoice_id: Id, tenant: Reader) -> Response:
         """The document as it was sent; an instalment has that of its document."""
-        found = await read_originals(desk, [(tenant, invoice_id)])
-        if (document := found.get((tenant, invoice_id))) is None:
+        asked = (tenant, invoice_id)
+        found, _ = await read_originals(desk, [asked], bytes_max=ORIGINAL_BYTES_MAX)
+        if (document := found.get(asked)) is None:
             raise ProblemError(404, "no-document", "No document is kept for this invoice.")
         return Response(
             document.content, media_type=document.media_type, headers=_headers(document)

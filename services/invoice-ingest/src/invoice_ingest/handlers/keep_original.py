@@ -59,24 +59,44 @@ async def drop_original(desk: Desk, tenant: str, invoice_id: str) -> None:
 
 
 async def read_originals(
-    desk: Desk, invoices: Collection[InvoiceRef]
-) -> dict[InvoiceRef, Original]:
-    """Documents of invoices of any tenant; those that are missing or erased are left out."""
+    desk: Desk, invoices: Collection[InvoiceRef], *, bytes_max: int
+) -> tuple[dict[InvoiceRef, Original], list[InvoiceRef]]:
+    """Documents of invoices of any tenant, in the order asked for, as far as there is room.
+
+    Those that are missing or erased are not spoken of.
+
+    Returns:
+        The documents, and the invoices whose document had no room: it was not even read.
+    """
     async with desk.db.worker() as connection:
-        sealed = await desk.originals.read(connection, invoices)
+        listed = await desk.originals.listed(connection, invoices)
         keys = await desk.debtors.keys(
-            connection, {(found.asked[0], found.sheet.debtor_id) for found in sealed}
+            connection, {(found.asked[0], found.sheet.debtor_id) for found in listed}
         )
-    opened: dict[InvoiceRef, Original] = {}
-    for found in sealed:
-        tenant = found.asked[0]
-        if key := keys.get((tenant, found.sheet.debtor_id)):
-            opened[found.asked] = Original(
-                file_name=found.file_name,
-                media_type=found.media_type,
-                content=vault.unseal(key.key, found.sealed, context=_context(tenant, found.sheet)),
-            )
-    return opened
+        chosen: list[InvoiceRef] = []
+        left_out: list[InvoiceRef] = []
+        for found in listed:
+            if (found.asked[0], found.sheet.debtor_id) not in keys:
+                continue
+            if found.size_bytes > bytes_max:
+                left_out.append(found.asked)
+                continue
+            bytes_max -= found.size_bytes
+            chosen.append(found.asked)
+        sealed = await desk.originals.read(connection, chosen) if chosen else []
+    opened = {
+        found.asked: Original(
+            file_name=found.file_name,
+            media_type=found.media_type,
+            content=vault.unseal(
+                keys[found.asked[0], found.sheet.debtor_id].key,
+                found.sealed,
+                context=_context(found.asked[0], found.sheet),
+            ),
+        )
+        for found in sealed
+    }
+    return opened, left_out
 
 
 def _context(tenant: str, sheet: Sheet) -> str:

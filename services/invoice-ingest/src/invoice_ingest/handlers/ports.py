@@ -19,7 +19,7 @@ from invoice_ingest.domain.book import Book, Loaded, Needs, TenantSetup
 from invoice_ingest.domain.charge import Charge
 from invoice_ingest.domain.charging import ChargeRef
 from invoice_ingest.domain.debtor import Debtor, DebtorKey, DebtorRef
-from invoice_ingest.domain.original import Original, SealedOriginal, Sheet
+from invoice_ingest.domain.original import Listed, Original, SealedOriginal, Sheet
 from invoice_ingest.domain.payment_order import PaymentOrder
 from invoice_ingest.domain.permit import InvoiceRef, PermitAnswer, Standing
 from invoice_ingest.domain.touched import Touched
@@ -166,6 +166,12 @@ class OriginalStore(Protocol):
 
     async def drop(self, connection: AsyncConnection, tenant: str, sheet: Sheet) -> None:
         """Forget a document."""
+        ...
+
+    async def listed(
+        self, connection: AsyncConnection, invoices: Collection[InvoiceRef]
+    ) -> list[Listed]:
+        """Which of these invoices have a document, in the order asked for; reads no document."""
         ...
 
     async def read(
