@@ -166,7 +166,7 @@ async def until(probe: Callable[[], Awaitable[Any]], trouble: Callable[[], str] 
     while not await probe():
         if asyncio.get_running_loop().time() > deadline:
             raise AssertionError(f"it never came: {trouble()}")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
 
 
 async def _is_ready(http: httpx.AsyncClient, url: str) -> bool:

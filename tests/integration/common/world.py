@@ -23,6 +23,7 @@ from dunning_common.consumer import ApplyEvents, Consumed, Consumer
 from dunning_common.db import Database, driver
 from dunning_common.events.receivables import UnallocatedCashChangedV1
 from dunning_common.events.registry import TOPICS
+from dunning_common.failures import is_transient
 from dunning_common.feed import FeedClient, feed_router
 from dunning_common.http import create_app
 from dunning_common.outbox import Outgoing
@@ -71,6 +72,15 @@ class World:
         self._tasks: list[asyncio.Task[Any]] = []
 
     async def write(self, *events: Outgoing) -> None:
+        """Append events; once more where the connection was cut under us, as any caller would."""
+        try:
+            await self._append(events)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            await self._append(events)
+
+    async def _append(self, events: Sequence[Outgoing]) -> None:
         async with self.writer.worker() as connection:
             await outbox.append(connection, events, source="writer")
 
@@ -193,14 +203,15 @@ async def until(probe: Callable[[], Awaitable[Any]], wanted: Any, *, within_s: f
 @asynccontextmanager
 async def open_world(databases: Databases, bus: Bus) -> AsyncIterator[World]:
     name = await databases.clone(WRITER, READER)
-    keys = Path(tempfile.mkdtemp(prefix="dunning-keys-"))
-    make_key_pair(keys / "key.pem", keys / "jwks.json")
-    world = World(
-        writer=await databases.open(WRITER, name), reader=await databases.open(READER, name),
-        bus=bus, keys=keys,
-    )  # fmt: skip
-    await bus.ensure_topics(dict.fromkeys(TOPICS, False), partitions=3)
-    try:
-        yield world
-    finally:
-        await world.close()
+    with tempfile.TemporaryDirectory(prefix="dunning-keys-") as folder:
+        keys = Path(folder)
+        make_key_pair(keys / "key.pem", keys / "jwks.json")
+        world = World(
+            writer=await databases.open(WRITER, name), reader=await databases.open(READER, name),
+            bus=bus, keys=keys,
+        )  # fmt: skip
+        await bus.ensure_topics(dict.fromkeys(TOPICS, False), partitions=3)
+        try:
+            yield world
+        finally:
+            await world.close()

@@ -1,26 +1,39 @@
 """PostgreSQL access: one unit of work is one transaction, and the only commit is here.
 
 Two roles per service. The *api* role is bound by row-level security to the tenant of the request;
-the
-*worker* role (relay, consumers, sweepers) works across tenants. Neither owns the tables, neither is
-a superuser. No SQL lives here.
+the *worker* role (relay, consumers, sweepers) works across tenants. Neither owns the tables,
+neither is a superuser. No SQL lives here but the tenant's name.
+
+SQLAlchemy keeps the pools; transactions are asyncpg's own. SQLAlchemy begins one at its first
+statement only, and asks every connection first whether it lives: three questions more to the server
+for each unit of work.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from dunning_common.clock import monotonic
 
 OUTBOX_WRITTEN = "outbox_written"
 """Mark in `AsyncConnection.info` of a transaction that wrote outbox rows."""
 
-_BEGIN = text("SELECT 1")
-_SET_TENANT = text("SELECT set_config('app.tenant', :tenant, true)")
+_DRIVER = "driver"
+"""Where `AsyncConnection.info` keeps the connection beneath."""
+
+_USED_AT = "used_at"
+_ASKED_AFTER_S = 1.0
+"""A connection that rested for longer is asked whether it lives."""
+
+_SET_TENANT = "SELECT set_config('app.tenant', $1, true)"
 
 
 class Database:
@@ -47,7 +60,8 @@ class Database:
     async def tenant(self, tenant: str) -> AsyncIterator[AsyncConnection]:
         """A transaction that sees and writes only rows of `tenant` (row-level security)."""
         async with self._transaction(self._api) as connection:
-            await connection.execute(_SET_TENANT, {"tenant": tenant})
+            raw = await driver(connection)
+            await raw.execute(_SET_TENANT, tenant)
             yield connection
 
     @asynccontextmanager
@@ -58,10 +72,13 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        async with engine.begin() as connection:
-            connection.info[OUTBOX_WRITTEN] = False
-            yield connection
-            written = connection.info[OUTBOX_WRITTEN]
+        async with engine.connect() as connection:
+            info = connection.info
+            info[OUTBOX_WRITTEN] = False
+            info[_DRIVER] = raw = await _beneath(connection)
+            async with raw.transaction():
+                yield connection
+            written = info[OUTBOX_WRITTEN]
         if written:
             for wake in self._on_outbox_commit:
                 wake()
@@ -97,22 +114,23 @@ class Database:
 
 async def driver(connection: AsyncConnection) -> asyncpg.Connection[Any]:
     """The asyncpg connection beneath, in the same transaction: for COPY and arrays of records."""
+    found: asyncpg.Connection[Any] = connection.info[_DRIVER]
+    return found
+
+
+async def _beneath(connection: AsyncConnection) -> asyncpg.Connection[Any]:
     raw = await connection.get_raw_connection()
-    connection_ = raw.driver_connection
-    if connection_ is None:
+    if raw.driver_connection is None:
         raise RuntimeError("the connection is closed")
-    if not connection_.is_in_transaction():
-        # SQLAlchemy begins at its own first statement; without this, ours would commit one by one.
-        await connection.execute(_BEGIN)
-    return connection_  # type: ignore[no-any-return]
+    return raw.driver_connection  # type: ignore[no-any-return]
 
 
 def _engine(url: str, *, schema: str, pool_size: int, name: str) -> AsyncEngine:
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_pre_ping=True,
+        isolation_level="AUTOCOMMIT",  # the transaction is asyncpg's
         hide_parameters=True,  # they may be personal data, and errors are logged and kept
         connect_args={
             "server_settings": {"search_path": schema, "application_name": name, "jit": "off"},
@@ -120,3 +138,25 @@ def _engine(url: str, *, schema: str, pool_size: int, name: str) -> AsyncEngine:
             "command_timeout": 60,
         },
     )
+    event.listen(engine.sync_engine, "checkin", _note_time)
+    event.listen(engine.sync_engine, "checkout", functools.partial(_look_alive, engine))
+    return engine
+
+
+def _note_time(_: Any, record: Any) -> None:
+    record.info[_USED_AT] = monotonic()
+
+
+def _look_alive(engine: AsyncEngine, connection: Any, record: Any, _: Any) -> None:
+    """Let the pool replace its connections when PostgreSQL closed one, as it does at a restart.
+
+    Looking costs nothing, and a question to the server is asked only after a pause: a connection
+    that was just used would hardly be lost, and whoever has that bad luck tries again.
+    """
+    if connection.driver_connection.is_closed():
+        raise InvalidatePoolError("PostgreSQL closed the connection")
+    if monotonic() - record.info.get(_USED_AT, 0.0) > _ASKED_AFTER_S:
+        try:
+            engine.dialect.do_ping(connection)
+        except Exception as error:
+            raise InvalidatePoolError("PostgreSQL does not answer") from error

@@ -243,8 +243,9 @@ class Inbox:
     async def _try(
         self, connection: AsyncConnection, events: Sequence[Incoming]
     ) -> BaseException | None:
+        raw = await driver(connection)
         try:
-            async with connection.begin_nested():
+            async with raw.transaction():  # a savepoint
                 await self._apply_all(connection, events)
                 for check in _CHECK_CONSTRAINTS:  # else a deferred one would fail the whole commit
                     await connection.execute(check)

@@ -16,6 +16,10 @@ from notifier.content.tables import amounts
 from notifier.content.variables import MAX_LINES, Data
 
 _MAX_PAGE_CHARS = 1_000_000
+_BETWEEN_BLOCKS = re.compile(
+    r">(?=<(?:/?(?:table|tbody|thead|tr|td|th|div|head|body|style|meta)\b|!))"
+)
+_LIQUID = re.compile(r"\{[{%]")
 _WEB = re.compile(r"https?://[^\s<>\"'{}]{1,2000}", re.ASCII)
 
 
@@ -74,12 +78,12 @@ def mail_data(prepared: Prepared) -> Data:
         "tables": prepared.tables(MAX_LINES, details=True),
         "notes": [_page_part(part) for part in prepared.notes()],
         "accounts": prepared.accounts(),
-        "portal_url": _link(prepared.request.portal_url, script.name),
-        "pay_url": _link(prepared.request.pay_url, script.name),
+        "portal_url": web_address(prepared.request.portal_url, script.name),
+        "pay_url": web_address(prepared.request.pay_url, script.name),
     }
 
 
-def _link(url: str, name: str) -> str:
+def web_address(url: str, name: str) -> str:
     """An address that a reader may be asked to open; anything but a web address is refused."""
     if url and not _WEB.fullmatch(url):
         raise TemplateError(name, "a link", "is no web address such as https://pay.example.org/x")
@@ -105,4 +109,18 @@ def _compiled_mjml(path: Path) -> str:
         warning = output.warnings[0]
         line = source.count("\n", 0, warning.start) + 1
         raise TemplateError("email/layout.mjml", f"line {line}", str(warning.kind))
-    return str(output.content)
+    return _frame_apart(str(output.content))
+
+
+def _frame_apart(page: str) -> str:
+    """The page with what is the same in all mails on lines of its own.
+
+    Encoding a mail takes as long as filling it in, and lines that come again are encoded once.
+    """
+    lines: list[str] = []
+    for line in _BETWEEN_BLOCKS.sub(">\n", page).split("\n"):
+        if lines and not _LIQUID.search(lines[-1] + line):
+            lines[-1] += f" {line.strip()}"
+        else:
+            lines.append(line.strip())
+    return "\n".join(lines)

@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
+from isal import isal_zlib
 
 from dunning_common.events.contacts import Contacts
 from dunning_common.events.dunning import Channel as Channels
@@ -32,7 +33,7 @@ from notifier.handlers.portal_links import Pass
 from notifier.ports.messages import FrozenMessage
 from notifier.ports.suppressions import Place
 
-_DEFLATE_LEVEL = 3
+_DEFLATE_LEVEL = 1
 
 log = structlog.get_logger()
 
@@ -119,6 +120,7 @@ class Scribe:
         self._channels = channels
         self._pool = pool
         self._listed = listed
+        self._told: set[tuple[str, str]] = set()
 
     async def write(self, jobs: Sequence[Job]) -> list[Written | Settlement]:
         """Each message in its final bytes, or the verdict why there is none; in order."""
@@ -192,8 +194,7 @@ class Scribe:
                 rendered = replace(rendered, attachments=job.enclosed)
             draft = _draft(job, recipient, rendered, provider=channel.provider)
             bytes_ = channel.freeze(draft)
-            for remark in rendered.remarks:
-                log.warning("message_remark", message_id=str(message.message_id), remark=remark)
+            self._tell(message, rendered.remarks)
         except (TemplateError, ValueError) as error:
             return fail(redact(f"content: {error}"))
         sha256 = hashlib.sha256(bytes_.body).hexdigest()
@@ -207,6 +208,18 @@ class Scribe:
             sha256=sha256,
         )
         return Written(job=job, parcel=parcel, frozen=_frozen(job, parcel, draft))
+
+    def _tell(self, message: Message, remarks: Sequence[str]) -> None:
+        """Log what a tenant should mend: once, not with each of its thousand messages."""
+        for remark in remarks:
+            if (message.tenant, remark) not in self._told:
+                self._told.add((message.tenant, remark))
+                log.warning(
+                    "message_remark",
+                    tenant=message.tenant,
+                    message_id=str(message.message_id),
+                    remark=remark,
+                )
 
     def _render(self, job: Job, contacts: Contacts) -> Rendered:
         message = job.message
@@ -223,13 +236,14 @@ class Scribe:
                 own=job.own,
                 portal_url=job.entry.url,
                 pay_url=job.entry.pay_url(job.notice, _asked(job), job.tenant),
+                sms_parts_max=job.entry.settings.sms_parts_max,
             )
         )
 
 
 def seal_content(key: bytes, body: bytes, message: Message) -> bytes:
     """The bytes as they are stored: deflated, and sealed with the debtor's key."""
-    return seal(key, zlib.compress(body, _DEFLATE_LEVEL), context=_context(message))
+    return seal(key, isal_zlib.compress(body, _DEFLATE_LEVEL), context=_context(message))
 
 
 def open_content(key: bytes, content: bytes, message: Message) -> bytes:
