@@ -170,13 +170,13 @@ async def until_sent(stack: Stack, notices: Sequence[NoticeRequestedV2]) -> floa
     )
     (row,) = await stack.sql.fetch(
         """
-        SELECT count(*) FILTER (WHERE state = 'sent') AS sent,
+        SELECT count(*) FILTER (WHERE state = 'sent') AS sent, min(reason) AS reason,
             extract(epoch FROM max(settled_at) - min(claimed_at))::float8 AS seconds
         FROM notifier.message WHERE notice_id = ANY($1)
         """,
         ids,
     )
-    assert row["sent"] == len(ids)
+    assert row["sent"] == len(ids), row["reason"]
     return float(row["seconds"])
 
 

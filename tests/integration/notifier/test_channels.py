@@ -115,6 +115,13 @@ def smtp_at(port: int, **more: object) -> SmtpChannel:
     )
 
 
+@pytest.fixture(params=[True, False], ids=["pipelining", "in_turn"])
+def smtp(smtp: FakeSmtp, request: pytest.FixtureRequest) -> FakeSmtp:
+    """A relay that takes commands together, and one that wants each answered first."""
+    smtp.pipelining = request.param
+    return smtp
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -176,7 +183,7 @@ async def test_smtp_keeps_connections_and_replaces_dead_ones(smtp: FakeSmtp) -> 
     smtp.script.extend([Mode.REFUSE])
     refused = await channel.send(parcel(channel), in_time())
     after_refusal = await channel.send(parcel(channel), in_time())
-    await channel._idle[0].client.quit()
+    await hang_up_politely(channel)
     after_death = await channel.send(parcel(channel), in_time())
 
     assert all(isinstance(outcome, Sent) for outcome in [*outcomes, after_refusal, after_death])
@@ -184,6 +191,12 @@ async def test_smtp_keeps_connections_and_replaces_dead_ones(smtp: FakeSmtp) -> 
     assert kept == 1
     assert smtp.connections == 2
     await channel.close()
+
+
+async def hang_up_politely(channel: SmtpChannel) -> None:
+    line = channel._idle[0].line
+    line.say(b"QUIT\r\n")
+    assert (await line.reply()).code == 221
 
 
 async def test_smtp_connection_that_the_server_dropped_meanwhile_is_not_a_failure() -> None:
@@ -313,6 +326,91 @@ async def test_smtp_a_deadline_that_passes_before_the_dot_stops_it(
     assert isinstance(again, Sent)
     assert len(smtp.mails) == 1
     await channel.close()
+
+
+def pipelining(*answers: bytes, then: bytes = b"") -> Dialogue:
+    """A relay that answers MAIL, RCPT and DATA with these, and the text with `then`."""
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 relay.example.com\r\n")
+        await reader.readline()
+        writer.write(b"250-relay.example.com\r\n250 PIPELINING\r\n")
+        while await reader.readline():
+            for number, answer in enumerate(answers):
+                if number:
+                    await reader.readline()
+                writer.write(answer + b"\r\n")
+            if not then:
+                await reader.read()
+                return
+            await reader.readuntil(b"\r\n.\r\n")
+            writer.write(then + b"\r\n")
+
+    return converse
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason", "retry"),
+    [
+        ((b"550 no", b"503 no sender", b"503 no recipient"), "550 no", False),
+        ((b"250 ok", b"450 greylisted", b"503 no recipient"), "450 greylisted", True),
+        ((b"250 ok", b"550 unknown", b"354 go on"), "550 unknown", False),
+        ((b"250 ok", b"250 ok", b"451 not now"), "451 not now", True),
+    ],
+)
+async def test_smtp_each_of_the_commands_said_together_may_be_refused(
+    answers: tuple[bytes, ...], reason: str, retry: bool
+) -> None:
+    async with raw_server(pipelining(*answers)) as port:
+        channel = smtp_at(port)
+        outcome = await channel.send(parcel(channel), in_time(0.5))
+        await channel.close()
+
+    assert outcome == Refused(reason=reason, retry=retry)
+
+
+async def test_smtp_an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one() -> None:
+    served = 0
+
+    async def talkative(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal served
+        served += 1
+        said = pipelining(b"250 ok", b"250 ok", b"354 go", then=b"250 taken\r\n250 and again")
+        await said(reader, writer)
+
+    async with raw_server(talkative) as port:
+        channel = smtp_at(port)
+        outcomes = [await channel.send(parcel(channel), in_time()) for _ in range(2)]
+        await channel.close()
+
+    assert all(isinstance(outcome, Sent) for outcome in outcomes)
+    assert served == 2
+
+
+@pytest.mark.parametrize("rubbish", [b"what?\r\n", b"250-and\r\n" * 9_000, b"x" * 40_000])
+async def test_smtp_a_relay_that_talks_rubbish_gets_no_text(rubbish: bytes) -> None:
+    async with raw_server(pipelining(b"250 ok", rubbish)) as port:
+        channel = smtp_at(port)
+        outcome = await channel.send(parcel(channel), in_time(0.5))
+        await channel.close()
+
+    assert isinstance(outcome, Refused)
+    assert outcome.retry
+
+
+@pytest.mark.parametrize("address", ["a@b.example> X", "a@b.example\r\nRSET", "é@b.example"])
+async def test_smtp_an_address_cannot_bring_a_command_with_it(smtp: FakeSmtp, address: str) -> None:
+    channel = smtp_at(smtp.port)
+    sly = parcel(channel)
+    sly = replace(sly, recipient=replace(sly.recipient, address=address))
+
+    outcome = await channel.send(sly, in_time())
+
+    assert outcome == Refused(
+        reason="unusable_address: ValueError the address cannot stand in an SMTP command",
+        retry=False,
+    )
+    assert not smtp.mails
 
 
 async def test_smtp_without_the_encryption_asked_for_sends_nothing(smtp: FakeSmtp) -> None:

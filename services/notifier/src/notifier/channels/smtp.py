@@ -11,7 +11,7 @@ import asyncio
 import re
 import socket
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import aiosmtplib
 from pydantic import SecretStr
@@ -34,13 +34,13 @@ from notifier.channels.base import (
     Unknown,
 )
 from notifier.channels.dkim_signing import DkimSigner
+from notifier.channels.smtp_line import SmtpLine
 from notifier.domain.redaction import redact
 
 SmtpTls = Literal["none", "starttls", "implicit"]
 
 _IDLE_LIMIT_S = 20.0
 _LINE_ENDS = re.compile(rb"\r\n|\r|\n")
-_START_INPUT = 354
 _CLOSING = 421
 _MISCONFIGURED = frozenset({530, 534, 535, 538})  # our login, not this message, is refused
 
@@ -111,7 +111,7 @@ class SmtpChannel:
     async def close(self) -> None:
         """Close the kept connections."""
         while self._idle:
-            self._idle.pop().client.close()
+            self._idle.pop().line.close()
 
     def _verdict(self, reply: aiosmtplib.SMTPResponse) -> Outcome:
         words = redact(f"{reply.code} {reply.message}")
@@ -124,62 +124,53 @@ class SmtpChannel:
     async def _converse(
         self, parcel: Parcel, deadline: Deadline, progress: _Progress
     ) -> aiosmtplib.SMTPResponse:
-        client = await self._open_envelope(parcel)
+        line = await self._open_envelope(parcel)
         try:
-            reply = await _transfer(client, parcel.body, deadline, progress)
+            reply = await _transfer(line, parcel.body, deadline, progress)
         except BaseException:
-            client.close()  # without a final dot the server must drop what it has
+            line.close()  # without a final dot the server must drop what it has
             raise
         if reply.code == _CLOSING:
-            client.close()
+            line.close()
         else:
-            self._idle.append(_Kept(client))
+            self._idle.append(_Kept(line))
         return reply
 
-    async def _open_envelope(self, parcel: Parcel) -> aiosmtplib.SMTP:
-        """A connection that has taken sender and recipient.
+    async def _open_envelope(self, parcel: Parcel) -> SmtpLine:
+        """A connection that has taken sender and recipient and waits for the text.
 
         A kept connection may have died since; a new one is then tried once: nothing was sent yet.
         """
         while True:
             kept = self._take_idle()
-            client = kept or await self._connect()
+            line = kept or await self._connect()
             try:
-                await client.mail(parcel.sender.email)
-                await client.rcpt(parcel.recipient.address)
+                await line.begin(parcel.sender.email, parcel.recipient.address)
             except aiosmtplib.SMTPServerDisconnected:
-                client.close()
+                line.close()
                 if kept is None:
                     raise
             except aiosmtplib.SMTPResponseException as error:
                 if error.code == _CLOSING and kept is not None:
-                    client.close()
+                    line.close()
                     continue
-                await self._keep_after_refusal(client)
+                self._idle.append(_Kept(line))
                 raise
             except BaseException:
-                client.close()
+                line.close()
                 raise
             else:
-                return client
+                return line
 
-    async def _keep_after_refusal(self, client: aiosmtplib.SMTP) -> None:
-        try:
-            await client.rset()
-        except (aiosmtplib.SMTPException, OSError):
-            client.close()
-        else:
-            self._idle.append(_Kept(client))
-
-    def _take_idle(self) -> aiosmtplib.SMTP | None:
+    def _take_idle(self) -> SmtpLine | None:
         while self._idle:
             kept = self._idle.pop()
-            if kept.client.is_connected and monotonic() - kept.since < _IDLE_LIMIT_S:
-                return kept.client
-            kept.client.close()
+            if kept.line.is_open and monotonic() - kept.since < _IDLE_LIMIT_S:
+                return kept.line
+            kept.line.close()
         return None
 
-    async def _connect(self) -> aiosmtplib.SMTP:
+    async def _connect(self) -> SmtpLine:
         server = self._server
         if self._local_hostname is None:
             self._local_hostname = await asyncio.to_thread(socket.getfqdn)
@@ -195,55 +186,45 @@ class SmtpChannel:
             timeout=None,  # one timeout spans the whole conversation
         )
         await client.connect()
-        return client
+        if not client.last_ehlo_response:  # without a login it has not asked yet
+            await client.ehlo()
+        return SmtpLine.take_over(client)
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    client: aiosmtplib.SMTP
+    line: SmtpLine
     since: float = field(default_factory=monotonic)
 
 
 async def _transfer(
-    client: aiosmtplib.SMTP, body: bytes, deadline: Deadline, progress: _Progress
+    line: SmtpLine, body: bytes, deadline: Deadline, progress: _Progress
 ) -> aiosmtplib.SMTPResponse:
-    """DATA in steps: the text, then, when the deadline still allows, the final dot."""
-    start = await client.execute_command(b"DATA")
-    if start.code != _START_INPUT:
-        raise aiosmtplib.SMTPDataError(start.code, start.message)
-    protocol = client.protocol
-    if protocol is None:
-        raise aiosmtplib.SMTPServerDisconnected("Connection lost")
-    protocol.write(_stuffed(body))
-    await _flush(protocol.transport)
+    """The text, then, when the deadline still allows, the final dot.
+
+    The dot is written when the text has left our buffer, so that it cannot overtake a broken line.
+    """
+    line.say(_stuffed(body))
+    await line.flush()
     deadline.check()
-    if not client.is_connected:
+    if reply := line.unasked():
+        raise aiosmtplib.SMTPResponseException(reply.code, reply.message)
+    if not line.is_open:
         raise aiosmtplib.SMTPServerDisconnected("Connection lost")
     progress.handed_over = True
-    protocol.write(b".\r\n")
-    return await protocol.read_response(timeout=None)
+    line.say(b".\r\n")
+    return await line.reply()
 
 
 def _stuffed(body: bytes) -> bytes:
     """The text as it travels: CRLF line ends, leading dots doubled (RFC 5321, 4.5.2)."""
-    if body.count(b"\n") != body.count(b"\r\n") or body.count(b"\r") != body.count(b"\r\n"):
+    if not body.count(b"\n") == body.count(b"\r") == body.count(b"\r\n"):
         body = _LINE_ENDS.sub(b"\r\n", body)
     if not body.endswith(b"\r\n"):
         body += b"\r\n"
     if body.startswith(b"."):
         body = b"." + body
     return body.replace(b"\r\n.", b"\r\n..")
-
-
-async def _flush(transport: Any) -> None:
-    """Wait until the text has left our buffer, so that the dot cannot overtake a broken line.
-
-    Duck-typed: uvloop's transports are not asyncio's classes.
-    """
-    pause_s = 0.0
-    while transport and not transport.is_closing() and transport.get_write_buffer_size() > 0:
-        await asyncio.sleep(pause_s)
-        pause_s = 0.001
 
 
 def _refused(error: Exception) -> Refused:

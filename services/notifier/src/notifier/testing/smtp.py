@@ -22,6 +22,7 @@ class FakeSmtp(Behaviour):
         super().__init__(log)
         self.mails: list[bytes] = []
         self.keep_mails = True
+        self.pipelining = True
         self.connections = 0
         self._port = port
 
@@ -51,6 +52,14 @@ class _SmtpHandler:
     def __init__(self, server: FakeSmtp) -> None:
         self.server = server
         self.mode = Mode.OK
+
+    async def handle_EHLO(  # noqa: N802 -- aiosmtpd's name
+        self, _: Any, session: Any, __: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        if self.server.pipelining:
+            responses.insert(-1, "250-PIPELINING")
+        return responses
 
     async def handle_RCPT(  # noqa: N802 -- aiosmtpd's name
         self, _: Any, __: Any, envelope: Any, address: str, ___: Any
