@@ -36,6 +36,7 @@ ALL = "all"
 """Names the process that runs the four services, as on one machine."""
 
 MODULES: Mapping[str, str] = {s.key: s.package for s in SERVICES} | {ALL: "standalone.services"}
+SERVICE_KEYS = [service.key for service in SERVICES]
 _PATIENCE_S = 120.0
 
 
@@ -89,8 +90,11 @@ class Stack:
         await self.sql.close()
         self._state.close()
 
-    async def start(self, key: str, **variables: str) -> int:
-        """Start a service and wait until it is ready; its process id."""
+    async def start(self, key: str, *, replica: int = 1, **variables: str) -> int:
+        """Start a service and wait until it is ready; its process id.
+
+        A second replica listens on a port of its own and shares everything else with the first.
+        """
         env = environment.variables(self.place)
         env = {
             name: value.removesuffix("/dunning") + f"/{self.database}"
@@ -98,15 +102,20 @@ class Stack:
             else value
             for name, value in env.items()
         }
-        process = self._run(key, [sys.executable, "-m", MODULES[key]], env | variables)
+        urls = [self.place.url(name) for name in (SERVICE_KEYS if key == ALL else [key])]
+        name = key
+        if replica > 1:
+            name, port = f"{key}-{replica}", child.free_port()
+            urls = [f"http://127.0.0.1:{port}"]
+            variables = {f"{key.upper()}_HTTP_PORT": str(port)} | variables
+        process = self._run(name, [sys.executable, "-m", MODULES[key]], env | variables)
         async with httpx.AsyncClient(timeout=10) as http:
 
             async def are_ready() -> bool:
-                assert process.poll() is None, self._trouble(key)
-                return all([await _is_ready(http, self.place.url(name)) for name in reached])
+                assert process.poll() is None, self._trouble(name)
+                return all([await _is_ready(http, url) for url in urls])
 
-            reached = [service.key for service in SERVICES] if key == ALL else [key]
-            await until(are_ready, lambda: self._trouble(key))
+            await until(are_ready, lambda: self._trouble(name))
         return process.pid
 
     async def start_sink(self) -> None:
