@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -36,15 +37,19 @@ from notifier.handlers.record_events import RecordEvents
 from notifier.handlers.settling import Settler
 from notifier.portal.account import Account, Owed
 from notifier.portal.link import Link, new_token, token_hash
+from notifier.portal.rules import ArrangementRules
 from notifier.portal.settings import PortalSettings
 from notifier.ports.portal import Document, NewLink
 from notifier.schema import SCHEMA
 from notifier.settings import Settings
-from notifier.testing import FakeAccounts, FakeLedger
+from notifier.testing import FakeAccounts, FakeArrangements, FakeLedger
 from tests.conftest import Databases
 
 TENANT = "atelier"
 TODAY = date(2026, 3, 16)
+RULES = ArrangementRules(
+    promise_days_max=30, max_months=6, min_first_percent=Decimal(20), refuse=frozenset()
+)
 NAMES = {
     "fr": "Boulangerie Petit",
     "en": "Harbour Books Ltd",
@@ -67,6 +72,23 @@ class PortalSite:
     def page(self, debtor: str, part: str = "") -> str:
         """The address of a debtor's page."""
         return f"{self.url}/p/{self.tokens[debtor]}" + (f"/{part}" if part else "")
+
+    async def link_to_many(self, count: int) -> str:
+        """The address of the page of a debtor who owes that many invoices."""
+        debtor, token = "debtor-many", new_token()
+        contacts = self.accounts.accounts[TENANT, "debtor-en"].contacts
+        (model, *_) = _owed("many")
+        owed = tuple(
+            replace(model, invoice_id=f"many-{number}", number=f"N-{number:04}")
+            for number in range(count)
+        )
+        self.accounts.accounts[TENANT, debtor] = Account(contacts=contacts, owed=owed)
+        self.ledger.debtor_keys[TENANT, debtor] = new_key()
+        link = Link(tenant=TENANT, link_id=name_id("many"), debtor_id=debtor, invoice_ids=None)
+        made = NewLink(link=link, token_hash=token_hash(token), made_by="test", days=90)
+        async with self.db.worker() as connection:
+            await SqlLinks().keep(connection, [made])
+        return f"{self.url}/p/{token}"
 
     async def rows(self, table: str) -> list[dict[str, Any]]:
         """A table as it is now."""
@@ -111,7 +133,14 @@ async def portal_site(databases: Databases, folder: Path) -> AsyncIterator[Porta
     )
     accounts, ledger = FakeAccounts(), FakeLedger()
     service = replace(
-        await build(settings, bus=MemoryBus(), ledger=ledger, accounts=accounts), loops={}
+        await build(
+            settings,
+            bus=MemoryBus(),
+            ledger=ledger,
+            accounts=accounts,
+            arrangements=FakeArrangements(set_rules={TENANT: RULES}),
+        ),
+        loops={},
     )
     stop = asyncio.Event()
     running = asyncio.create_task(serve([service], stop=stop))

@@ -234,3 +234,33 @@ async def test_opening_every_page_twice_changes_nothing(portal: PortalSite) -> N
             assert answer.status_code in (200, 303)
 
     assert await portal.everything() == before
+
+
+async def test_a_thousand_invoices_are_shown_a_page_at_a_time_and_payment_stays_in_reach(
+    portal: PortalSite, browser: Browser
+) -> None:
+    address = await portal.link_to_many(1_000)
+    context = await _phone(browser, script=False)
+    page = await context.new_page()
+    first = await page.goto(address)
+    assert first is not None
+    first_bytes = len(await first.body())
+
+    await page.get_by_role("link", name="Next →").click()
+    await expect(page.get_by_text("Invoices 21 to 40 of 1000")).to_be_visible()
+    await expect(page.locator(".invoices li")).to_have_count(20)
+    await picture(page, "portal-en-390-many")
+    await page.get_by_role("link", name="← Previous").click()
+    await expect(page.get_by_text("Invoices 1 to 20 of 1000")).to_be_visible()
+    await page.get_by_role("link", name="How to pay ↓").click()
+    await expect(page.get_by_role("heading", name="How to pay")).to_be_in_viewport()
+
+    await page.goto(f"{address}/dispute")
+    await page.get_by_label("Which invoice?").fill("n-0999")
+    await page.get_by_label("What is the matter?").select_option("price")
+    await page.get_by_label("What happened?").fill("Twice the agreed price.")
+    await page.get_by_role("button", name="Send the objection").click()
+    await expect(page.get_by_text("You objected to invoice N-0999.")).to_be_visible()
+    await context.close()
+
+    assert first_bytes < 32_000

@@ -158,13 +158,13 @@ class Stack:
         assert answer.is_success, answer.text
         return dict(answer.json())
 
-    def pages(self, service: str, path: str, tenant: str) -> list[dict[str, Any]]:
-        """All items of a paged list of a service."""
+    def pages(self, service: str, path: str, tenant: str, **wanted: str) -> list[dict[str, Any]]:
+        """All items of a paged list of a service; `wanted` are its filters."""
         headers = self.headers(tenant)
         found: list[dict[str, Any]] = []
         cursor: str | None = ""
         while cursor is not None:
-            query = {"limit": "500"} | ({"cursor": cursor} if cursor else {})
+            query = {"limit": "500", **wanted} | ({"cursor": cursor} if cursor else {})
             url = self.connection.urls[service] + path
             page = httpx.get(url, params=query, headers=headers, timeout=30).json()
             found += page["items"]

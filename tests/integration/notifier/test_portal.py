@@ -45,7 +45,7 @@ from notifier.ports.portal import Document
 from notifier.reception import make_reception
 from notifier.schema import SCHEMA
 from notifier.settings import Settings
-from notifier.testing import FakeAccounts
+from notifier.testing import FakeAccounts, FakeArrangements
 from tests.integration.notifier.conftest import (
     CONTACTS,
     TENANT,
@@ -74,6 +74,7 @@ class Portal:
 
     client: httpx.AsyncClient
     accounts: FakeAccounts
+    arrangements: FakeArrangements
     postman: Postman
     keys: Path
 
@@ -104,11 +105,11 @@ class Portal:
         return [dict(row) for row in found]
 
     async def everything(self) -> dict[str, list[str]]:
-        """All rows of all tables."""
+        """All rows of all tables but the count of visits."""
         async with self.postman.db.worker() as connection:
             names = await (await driver(connection)).fetch(
                 "SELECT tablename FROM pg_tables WHERE schemaname = $1 "
-                "AND has_table_privilege(schemaname || '.' || tablename, 'SELECT') ORDER BY 1",
+                "AND tablename <> 'portal_visit' AND has_table_privilege(schemaname || '.' || tablename, 'SELECT') ORDER BY 1",
                 SCHEMA.schema,
             )
             return {
@@ -133,6 +134,7 @@ async def portal(postman: Postman, tmp_path: Path) -> AsyncIterator[Portal]:
     """The portal's part of the service on the postman's database."""
     make_key_pair(tmp_path / "key.pem", tmp_path / "jwks.json")
     accounts, unused = FakeAccounts(), httpx.AsyncClient()
+    arrangements = FakeArrangements()
     settings = Settings(
         api_database_url=SecretStr("postgresql+asyncpg://x"),
         worker_database_url=SecretStr("postgresql+asyncpg://x"),
@@ -153,6 +155,7 @@ async def portal(postman: Postman, tmp_path: Path) -> AsyncIterator[Portal]:
         clock=SystemClock(),
         client=unused,
         accounts=accounts,
+        arrangements=arrangements,
     )
     app = create_app(
         title="notifier",
@@ -166,7 +169,7 @@ async def portal(postman: Postman, tmp_path: Path) -> AsyncIterator[Portal]:
     reception.pages.install(app)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=PUBLIC) as client:
-        made = Portal(client, accounts, postman, tmp_path / "key.pem")
+        made = Portal(client, accounts, arrangements, postman, tmp_path / "key.pem")
         await postman.know("d1")
         accounts.accounts[TENANT, "d1"] = account(owed("i1", 10_000), owed("i2", 5_000))
         yield made
@@ -329,7 +332,48 @@ async def test_without_the_ledger_there_is_a_clear_page_and_no_figure(portal: Po
     assert "Bitte versuchen Sie es gleich noch einmal" in answer.text
 
 
-async def test_looking_at_any_page_twice_changes_no_row(portal: Portal) -> None:
+async def test_a_promise_is_held_to_the_engines_rules_and_taken_unseen_when_it_is_silent(
+    portal: Portal,
+) -> None:
+    path = await portal.link()
+    shown = await portal.client.get(f"{path}/promise")
+    today = date.fromisoformat(found_in(r'type="date" min="([0-9-]+)"', shown.text))
+    fields = {
+        "form_id": str(uuid4()), "extent": "whole", "on": str(today + timedelta(days=31)),
+    }  # fmt: skip
+
+    refused = await portal.client.post(f"{path}/promise", data=fields)
+    portal.arrangements.down = True
+    taken = await portal.client.post(f"{path}/promise", data=fields)
+
+    assert (refused.status_code, taken.status_code) == (422, 303)
+    (row,) = await portal.rows("response")
+    assert (row["kind"], row["state"]) == ("promise", "received")
+
+
+def found_in(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    assert match is not None, pattern
+    return match[1]
+
+
+async def test_what_other_processes_counted_holds_here_too(portal: Portal) -> None:
+    path = await portal.link()
+    first = await portal.client.get(path)
+    async with portal.postman.db.worker() as connection:
+        await (await driver(connection)).execute(
+            "UPDATE portal_visit SET full_at = now() + interval '1 day'"
+        )
+
+    second = await portal.client.get(path.upper().replace("/P/", "/p/"))
+
+    assert (first.status_code, second.status_code) == (200, 429)
+    assert "retry-after" in second.headers
+
+
+async def test_looking_at_any_page_twice_changes_nothing_but_the_count_of_visits(
+    portal: Portal,
+) -> None:
     path = await portal.link()
     portal.accounts.documents[TENANT, "i1"] = Document(
         file_name="f.pdf", media_type="application/pdf", content=b"%PDF-x"
@@ -691,18 +735,23 @@ async def test_a_link_takes_no_more_answers_than_anybody_needs_in_a_day(portal: 
 
 
 async def test_settings_are_checked_field_by_field(portal: Portal) -> None:
-    body = {"pay_link": "http://pay.example", "min_instalment": {"EUR": "ten"}}
+    body = {"pay_link": "http://pay.example"}
 
+    moved = await portal.client.put(
+        "/v1/portal-settings", json={"promise_days_max": 10}, headers=portal.headers()
+    )
     wrong = await portal.client.put("/v1/portal-settings", json=body, headers=portal.headers())
     right = await portal.client.put(
         "/v1/portal-settings",
-        json={"pay_link": "https://pay.example/{reference}", "min_instalment": {"EUR": "25.00"}},
+        json={"pay_link": "https://pay.example/{reference}", "sms_parts_max": 3},
         headers=portal.headers(),
     )
     read = await portal.client.get("/v1/portal-settings", headers=portal.headers())
 
     assert wrong.status_code == 422
-    assert {e["pointer"] for e in wrong.json()["errors"]} == {"/pay_link", "/min_instalment/EUR"}
+    assert {e["pointer"] for e in wrong.json()["errors"]} == {"/pay_link"}
+    assert moved.status_code == 422
+    assert "PUT /v1/plan-rules" in moved.text
     assert right.json() == read.json()
     assert read.json()["stored_by"] == "jane"
     page = await portal.client.get(await portal.link(invoices=("i1",)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from dunning_common.events.contacts import Contacts, PostalAddress
 from notifier.portal.account import Account, Owed, Statement, statement_of
 from notifier.portal.answers import (
+    INVOICES_LISTED_MAX,
     ContactProposed,
     Disputed,
     Ground,
@@ -28,12 +30,22 @@ from notifier.portal.fields import Faults
 from notifier.portal.files import Upload
 from notifier.portal.forms import form_of
 from notifier.portal.link import Link
+from notifier.portal.paging import INVOICES_A_PAGE, page_of
+from notifier.portal.rules import OPEN, ArrangementRules
 from notifier.portal.settings import ACTIONS, Action, PortalSettings
 from notifier.portal.words import Dictionary
 
 TODAY = date(2026, 3, 16)
 WORDS = Dictionary.load()
 LINK = Link(tenant="t", link_id=UUID(int=1), debtor_id="d", invoice_ids=None)
+
+
+STRICT = ArrangementRules(
+    max_months=4,
+    min_first_percent=Decimal(20),
+    min_instalment_minor=(("EUR", 2_000),),
+    refuse=frozenset({"max_months", "min_first_percent", "min_instalment"}),
+)
 
 
 def owed(invoice_id: str, minor: int, currency: str = "EUR", charges: int = 0) -> Owed:
@@ -54,7 +66,7 @@ def statement(*items: Owed) -> Statement:
     return statement_of(Account(contacts=contacts, owed=items), LINK, {})
 
 
-def ground(*items: Owed, **more: Any) -> Ground:
+def ground(*items: Owed, rules: ArrangementRules = OPEN, **more: Any) -> Ground:
     contacts = more.pop(
         "contacts",
         Contacts(name="D", language="en", emails=("a@b.example",), phones=("+33639981234",)),
@@ -65,6 +77,7 @@ def ground(*items: Owed, **more: Any) -> Ground:
         contacts=contacts,
         country="FR",
         today=TODAY,
+        rules=rules,
     )
 
 
@@ -96,7 +109,7 @@ def test_a_payment_in_the_future_is_none() -> None:
 
 
 def test_the_whole_amount_can_be_promised_until_the_tenants_last_day() -> None:
-    where = ground(promise_days_max=10)
+    where = ground(rules=ArrangementRules(promise_days_max=10))
     last = (TODAY + timedelta(days=10)).isoformat()
 
     answer = read_answer("promise", {"extent": "whole", "on": last, "amount": "7"}, None, where)
@@ -124,7 +137,7 @@ def test_two_currencies_are_never_added_up() -> None:
 
 
 def test_instalments_are_asked_for_within_the_rules() -> None:
-    where = ground(min_first_percent=Decimal(20), min_instalment_minor=(("EUR", 2_000),))
+    where = ground(rules=STRICT)
     fields = {
         "first": "31",
         "first_on": "2026-03-20",
@@ -152,6 +165,7 @@ def test_instalments_are_asked_for_within_the_rules() -> None:
         ({"first": "151"}, {"first": "amount_above"}),
         ({"count": "13"}, {"count": "count_wrong"}),
         ({"count": "12"}, {"count": "parts_small"}),
+        ({"count": "6", "interval": "monthly"}, {"count": "count_fewer"}),
         ({"interval": "yearly"}, {"interval": "choose"}),
         ({"first_on": "2026-03-15"}, {"first_on": "date_between"}),
         (
@@ -168,10 +182,36 @@ def test_instalments_are_asked_for_within_the_rules() -> None:
 def test_a_plan_outside_the_rules_names_the_field(
     change: dict[str, str], fault: dict[str, str]
 ) -> None:
-    where = ground(min_first_percent=Decimal(20), min_instalment_minor=(("EUR", 2_000),))
+    where = ground(rules=STRICT)
     fields = {"first": "40", "first_on": "2026-03-20", "count": "4", "interval": "weekly"}
 
     assert faults_of("plan", fields | change, where) == fault
+
+
+def test_what_the_engine_leaves_to_a_person_may_be_asked_for_and_the_form_says_what_is_easy() -> (
+    None
+):
+    where = ground(rules=replace(STRICT, refuse=frozenset({"max_open_plans"})))
+    fields = {"first": "1", "first_on": "2026-03-20", "count": "12", "interval": "monthly"}
+
+    assert isinstance(read_answer("plan", fields, None, where), PlanAsked)
+    form, held = form_of("plan", WORDS.choose("en"), where), ground(rules=STRICT)
+    assert form.rules == ("At most 12 instalments.",)
+    assert form.easy == (
+        "First payment of at least €30.20.",
+        "Each instalment at least €20.00.",
+        "All paid by 16\u00a0July\u00a02026.",
+    )
+    assert form_of("plan", WORDS.choose("en"), held).rules == (*form.rules, *form.easy)
+
+
+def test_without_the_engines_rules_every_promise_and_plan_may_be_made() -> None:
+    promise = {"extent": "whole", "on": (TODAY + timedelta(days=366)).isoformat()}
+    plan = {"first": "0.01", "first_on": "2026-03-20", "count": "12", "interval": "monthly"}
+
+    assert isinstance(read_answer("promise", promise, None, ground()), Promised)
+    assert isinstance(read_answer("plan", plan, None, ground()), PlanAsked)
+    assert form_of("plan", WORDS.choose("en"), ground()).easy == ()
 
 
 def test_a_part_of_an_invoice_can_be_disputed_with_a_document() -> None:
@@ -194,6 +234,41 @@ def test_an_invoice_that_the_link_does_not_open_cannot_be_disputed() -> None:
     fields = {"invoice": "99", "reason": "price", "extent": "whole", "text": "Too much"}
 
     assert faults_of("dispute", fields, ground()) == {"invoice": "choose"}
+
+
+def test_of_very_many_invoices_the_disputed_one_is_named_and_not_looked_for_in_a_list() -> None:
+    many = tuple(owed(str(number), 1_000) for number in range(INVOICES_LISTED_MAX + 1))
+    fields = {"invoice": " f-17 ", "reason": "price", "extent": "whole", "text": "Too much"}
+
+    answer = read_answer("dispute", fields, None, ground(*many))
+    listed = form_of("dispute", WORDS.choose("en"), ground(*many[:-1])).fields[0]
+    typed = form_of("dispute", WORDS.choose("en"), ground(*many)).fields[0]
+
+    assert isinstance(answer, Disputed)
+    assert answer.invoice_id == "17"
+    assert (len(listed.options), typed.options, typed.kind) == (INVOICES_LISTED_MAX, (), "text")
+    for named, fault in (("F-999", "invoice_unknown"), ("", "required")):
+        assert faults_of("dispute", fields | {"invoice": named}, ground(*many)) == {
+            "invoice": fault
+        }
+
+
+@given(st.integers(1, 200), st.integers(1, 30))
+def test_the_pages_of_a_list_hold_each_invoice_once_and_in_order(count: int, asked: int) -> None:
+    items = tuple(owed(str(number), 100) for number in range(count))
+    pages = [page_of(items, str(number + 1)) for number in range(page_of(items, "").pages)]
+
+    assert tuple(item for page in pages for item in page.items) == items
+    assert all(len(page.items) <= INVOICES_A_PAGE for page in pages)
+    assert [page.first for page in pages[1:]] == [page.last + 1 for page in pages[:-1]]
+    assert page_of(items, str(asked)) == pages[min(asked, len(pages)) - 1]
+
+
+@pytest.mark.parametrize("asked", ["", "0", "-1", "two", "²", "9" * 20])
+def test_a_page_that_is_none_is_the_first(asked: str) -> None:
+    items = tuple(owed(str(number), 100) for number in range(50))
+
+    assert page_of(items, asked).number == 1
 
 
 def test_contacts_are_corrected_only_where_something_was_typed() -> None:

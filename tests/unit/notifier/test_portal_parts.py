@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import string
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -26,7 +27,16 @@ from notifier.portal.fields import (
     text_of,
 )
 from notifier.portal.files import FILE_BYTES_MAX, Upload
-from notifier.portal.link import TOKEN_BYTES, link_url, new_token, token_hash
+from notifier.portal.link import (
+    TOKEN_BYTES,
+    TYPED_CHARS,
+    in_groups,
+    link_url,
+    new_token,
+    new_typed_token,
+    token_hash,
+)
+from notifier.portal.rules import ArrangementRules, rules_of
 from notifier.portal.schedule import instalments, step
 from notifier.portal.settings import (
     Interval,
@@ -35,7 +45,7 @@ from notifier.portal.settings import (
     pay_url,
     settings_of,
 )
-from notifier.portal.throttle import Throttle
+from notifier.portal.throttle import Rate, Throttle
 
 LOCALES = ("en_GB", "fr_FR", "de_DE", "es_ES", "it_IT", "nl_NL", "pt_PT", "pl_PL")
 
@@ -56,8 +66,38 @@ def test_what_is_no_token_is_refused_and_never_hashed(text: str) -> None:
         hashed = token_hash(text)
     except ValueError:
         return
-    assert len(text) == 22
+    assert len(text) == 22 or len(text.replace("-", "")) == TYPED_CHARS
     assert len(hashed) == 32
+
+
+@given(
+    st.text("0123456789abcdefghjkmnpqrstvwxyz", min_size=TYPED_CHARS, max_size=TYPED_CHARS),
+    st.randoms(use_true_random=False),
+)
+def test_a_typed_token_is_found_in_capitals_in_groups_and_with_letters_for_digits(
+    token: str, dice: random.Random
+) -> None:
+    written = in_groups(token)
+    for digit, letters in (("0", "0oO"), ("1", "1iIlL")):
+        written = "".join(dice.choice(letters) if char == digit else char for char in written)
+    typed = "".join(dice.choice((char.lower(), char.upper())) for char in written)
+
+    assert [len(group) for group in in_groups(token).split("-")] == [4] * 5
+    assert token_hash(typed) == token_hash(token)
+
+
+def test_typed_tokens_use_32_signs_and_each_means_something() -> None:
+    tokens = {new_typed_token() for _ in range(1000)}
+    signs = set("".join(tokens))
+
+    assert len({token_hash(token) for token in tokens}) == 1000
+    assert len(signs) == 32  # so that 20 of them are 100 bits
+    assert signs.isdisjoint("ilou")
+
+
+@pytest.mark.parametrize("text", ["7k3q-w9tb-4mxa-d2hf-0zr", "7k3qw9tb4mxad2hf0zru", "é" * 20])
+def test_what_is_no_typed_token_is_refused(text: str) -> None:
+    assert not _is_token(text)
 
 
 def test_a_token_with_its_spare_bits_set_is_not_another_way_to_write_the_same_one() -> None:
@@ -86,31 +126,31 @@ def _is_token(text: str) -> bool:
 def test_a_throttle_lets_through_its_burst_and_then_its_rate(
     burst: int, per_minute: float, pauses: list[float]
 ) -> None:
-    throttle = Throttle(burst=burst, per_minute=per_minute)
+    throttle = Throttle(Rate(burst=burst, per_minute=per_minute))
     now, passed = 1000.0, 0
     start = now
     for pause in pauses:
         now += pause
-        passed += throttle.wait_s("a", now) == 0.0
+        passed += throttle.wait_s(b"a", now) == 0.0
 
     assert passed <= burst + (now - start) * per_minute / 60 + 1e-6
     assert passed >= min(burst, len(pauses))
 
 
 def test_a_throttled_name_may_ask_again_when_it_was_told_and_others_are_not_held_up() -> None:
-    throttle = Throttle(burst=1, per_minute=6)
+    throttle = Throttle(Rate(burst=1, per_minute=6))
 
-    assert throttle.wait_s("a", 0.0) == 0.0
-    wait = throttle.wait_s("a", 0.0)
+    assert throttle.wait_s(b"a", 0.0) == 0.0
+    wait = throttle.wait_s(b"a", 0.0)
     assert wait == pytest.approx(10.0)
-    assert throttle.wait_s("b", 0.0) == 0.0
-    assert throttle.wait_s("a", wait + 0.001) == 0.0
+    assert throttle.wait_s(b"b", 0.0) == 0.0
+    assert throttle.wait_s(b"a", wait + 0.001) == 0.0
 
 
 def test_a_throttle_forgets_names_rather_than_grow() -> None:
-    throttle = Throttle(burst=1, per_minute=1, names_max=10)
+    throttle = Throttle(Rate(burst=1, per_minute=1), names_max=10)
     for number in range(1000):
-        throttle.wait_s(str(number), 0.0)
+        throttle.wait_s(str(number).encode(), 0.0)
 
     assert len(throttle._seen) == 10
 
@@ -260,13 +300,33 @@ def test_what_is_put_into_a_payment_link_stays_in_its_place(reference: str, mino
     assert url.endswith(f"&a={to_decimal_string(minor, 'EUR')}EUR")
 
 
+def test_rules_are_read_as_the_engine_writes_them() -> None:
+    document = {
+        "promise_days_max": 14,
+        "max_months": 6,
+        "min_first_percent": "12.5",
+        "min_instalment": {"JPY": "800", "EUR": "50.00"},
+        "refuse": ["max_months"],
+        "stored_by": None,
+    }
+
+    assert rules_of(document) == ArrangementRules(
+        promise_days_max=14,
+        max_months=6,
+        min_first_percent=Decimal("12.5"),
+        min_instalment_minor=(("EUR", 5000), ("JPY", 800)),
+        refuse=frozenset({"max_months"}),
+    )
+
+
 def test_settings_survive_being_stored() -> None:
     settings = PortalSettings(
         enabled=False,
         pay_link="https://p.example/{reference}",
         actions=("paid", "message"),
-        min_first_percent=Decimal("12.5"),
-        min_instalment_minor=(("EUR", 5000), ("JPY", 800)),
+        instalments_max=6,
+        intervals=("weekly", "monthly"),
+        sms_parts_max=1,
     )
 
     assert settings_of(settings.document()) == settings

@@ -51,6 +51,16 @@ UPDATE portal_link SET revoked_at = coalesce(revoked_at, clock_timestamp()),
     revoked_by = coalesce(revoked_by, $2)
 WHERE link_id = $1 RETURNING link_id
 """
+_PURGE = """
+WITH gone AS (
+    DELETE FROM portal_link WHERE (tenant, link_id) IN (
+        SELECT tenant, link_id FROM portal_link
+        WHERE expires_at < statement_timestamp() - make_interval(days => $1)
+        LIMIT $2 FOR UPDATE SKIP LOCKED)
+    RETURNING 1
+)
+SELECT count(*) FROM gone
+"""
 _TENANT = """
 SELECT t.body::text AS body, s.document::text AS document, clock_timestamp() AS now,
     (SELECT m.effective_at FROM message AS m WHERE m.tenant = t.tenant
@@ -129,6 +139,10 @@ class SqlLinks:
         """Let a link stop working; False when there is none. Again changes nothing."""
         found = await (await driver(connection)).fetchval(_REVOKE, link_id, by)
         return found is not None
+
+    async def purge(self, connection: AsyncConnection, *, kept_days: int, limit: int) -> int:
+        """Delete at most so many links that expired more than `kept_days` ago; how many."""
+        return int(await (await driver(connection)).fetchval(_PURGE, kept_days, limit))
 
 
 class SqlPortalReading:

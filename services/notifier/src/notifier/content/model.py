@@ -61,7 +61,7 @@ class RenderRequest:
 
     `own` are the tenant's own texts by family and language; they go before the built-in ones.
     `portal_url` opens the debtor's own page and `pay_url` a page to pay on; empty where there is
-    none.
+    none. A text takes the former along while it has at most `sms_parts_max` parts with it.
     """
 
     channel: Channel
@@ -75,6 +75,7 @@ class RenderRequest:
     own: Mapping[tuple[str, str], OwnText] = field(default_factory=dict)
     portal_url: str = ""
     pay_url: str = ""
+    sms_parts_max: int = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,11 @@ from dunning_common.events.dunning import Channel
 from notifier.content.letter import LetterPress
 from notifier.content.letter_data import letter_data, remarks_of
 from notifier.content.library import CHANNELS, Library, base_language
-from notifier.content.mail import EmailLayout, mail_data
+from notifier.content.mail import EmailLayout, mail_data, web_address
 from notifier.content.model import NoSuchTextError, Rendered, RenderRequest, TemplateError
 from notifier.content.prepared import Prepared, prepare
 from notifier.content.samples import sample_request
-from notifier.content.sms import gsm_text
+from notifier.content.sms import gsm_text, with_link
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 """The built-in templates."""
@@ -83,10 +83,7 @@ class Renderer:
             case "email":
                 return self._render_email(prepared)
             case "sms":
-                text = gsm_text(prepared.line("text"))
-                return Rendered(
-                    media_type="text/plain", subject=None, text=text, html=None, pdf=None
-                )
+                return self._render_sms(prepared)
             case "letter" | "registered_letter":
                 return self._render_letter(prepared)
             case other:
@@ -164,6 +161,18 @@ class Renderer:
             html=self._email.html(data),
             pdf=None,
             remarks=prepared.remarks,
+        )
+
+    def _render_sms(self, prepared: Prepared) -> Rendered:
+        request = prepared.request
+        text, remarks = with_link(
+            gsm_text(prepared.line("text")),
+            prepared.script.wording.words["portal_sms"],
+            web_address(request.portal_url, prepared.script.name),
+            parts_max=request.sms_parts_max,
+        )
+        return Rendered(
+            media_type="text/plain", subject=None, text=text, html=None, pdf=None, remarks=remarks
         )
 
     def _render_letter(self, prepared: Prepared) -> Rendered:

@@ -14,6 +14,9 @@ GSM = frozenset(
 GSM_EXTENDED = frozenset("^{}\\[~]|€")
 """GSM 03.38 extension table: two septets each."""
 
+LINKED_PARTS_MAX = 4
+"""A text with a link leaves room for what its channel adds, such as how to stop texts."""
+
 _FOLDED = {
     "’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "–": "-", "—": "-",
     "…": "...", "œ": "oe", "Œ": "OE", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "×": "x", "−": "-",
@@ -42,6 +45,23 @@ def segments(text: str) -> int:
         else:
             return _parts(len(text.encode("utf-16-be")) // 2, 70, 67)
     return _parts(septets, 160, 153)
+
+
+def with_link(text: str, label: str, url: str, *, parts_max: int) -> tuple[str, tuple[str, ...]]:
+    """The text with a link at its end where that costs little, and a remark where it does not.
+
+    It comes along while the text has at most `parts_max` parts with it, or no more than without,
+    and is never folded: a changed address is none.
+    """
+    if not url:
+        return text, ()
+    linked = f"{text} {gsm_text(label)} {url}"
+    with_it, without = segments(linked), segments(text)
+    allowed = min(max(parts_max, without), LINKED_PARTS_MAX)
+    if with_it <= allowed:
+        return linked, ()
+    more = f"{with_it} parts instead of {without}, and {allowed} are allowed"
+    return text, (f"no link to the debtor's page: with it the text has {more}",)
 
 
 def _fold(char: str) -> str:

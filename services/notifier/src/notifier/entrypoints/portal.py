@@ -8,7 +8,7 @@ secret, is never logged.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -27,13 +27,14 @@ from dunning_common.ids import new_id
 from dunning_common.web.headers import SharedAssets
 from notifier.entrypoints.portal_forms import UnreadableFormError, is_from_here, read_form
 from notifier.handlers.take_response import ResponseTaker, TooManyAnswersError
-from notifier.handlers.visit_portal import DeadLinkError, Doorkeeper, Visit
+from notifier.handlers.visit_portal import DeadLinkError, Doorkeeper, TooOftenError, Visit
 from notifier.portal.fields import Fault, Faults
 from notifier.portal.forms import form_of
 from notifier.portal.history import Said
-from notifier.portal.link import PATH
+from notifier.portal.link import PATH, canonical
+from notifier.portal.paging import page_of
 from notifier.portal.settings import Action
-from notifier.portal.throttle import Throttle
+from notifier.portal.throttle import Asked, Throttle
 from notifier.portal.view import Frame, overview, said_sentence
 from notifier.portal.words import Dictionary, Words
 from notifier.ports.ledger import LedgerUnavailableError
@@ -60,6 +61,7 @@ _TROUBLE_PAGES: Mapping[type[Exception], tuple[str, HTTPStatus]] = {
     DeadLinkError: ("gone", HTTPStatus.NOT_FOUND),
     AccountsUnavailableError: ("away", HTTPStatus.SERVICE_UNAVAILABLE),
     LedgerUnavailableError: ("away", HTTPStatus.SERVICE_UNAVAILABLE),
+    TooOftenError: ("busy", HTTPStatus.TOO_MANY_REQUESTS),
     TooManyAnswersError: ("many", HTTPStatus.TOO_MANY_REQUESTS),
 }
 _TROUBLES = tuple(_TROUBLE_PAGES)
@@ -69,17 +71,33 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How often a link and an address may be used, and behind how many proxies we stand."""
+    """How often a link and an address may be used, and behind how many proxies we stand.
+
+    Counted here first, which costs nothing, then for all processes where the link is opened.
+    """
 
     of_link: Throttle
     of_address: Throttle
     proxies: int = 0
 
-    def wait_s(self, request: Request, token: str) -> float:
-        """Seconds to wait before the next request is answered; 0.0: none."""
-        now = monotonic()
-        name = hashlib.sha256(token.encode(errors="replace")).hexdigest()
-        return self.of_address.wait_s(self._address(request), now) or self.of_link.wait_s(name, now)
+    def asked(self, request: Request, token: str) -> tuple[Asked, ...]:
+        """Who asks: an address, and a link however it is written."""
+        try:
+            link = canonical(token)
+        except ValueError:
+            link = ""
+        return (
+            Asked(name=_digest("address", self._address(request)), rate=self.of_address.rate),
+            Asked(name=_digest("link", link), rate=self.of_link.rate),
+        )[: 2 if link else 1]
+
+    def are_exceeded(self, asked: Sequence[Asked]) -> bool:
+        """Whether one of them must wait, as far as this process knows; counts the others."""
+        now, throttles = monotonic(), (self.of_address, self.of_link)
+        return any(
+            throttle.wait_s(each.name, now)
+            for throttle, each in zip(throttles, asked, strict=False)
+        )
 
     def _address(self, request: Request) -> str:
         """The visitor's: what our outermost proxy saw, never what the visitor claims."""
@@ -159,10 +177,11 @@ class PortalPages:
     ) -> Response:
         """Let the visitor in and show a page, or say in few words why not."""
         words = self._spoken(request)
-        if self._limits.wait_s(request, token):
+        asked = self._limits.asked(request, token)
+        if self._limits.are_exceeded(asked):
             return self._notice(words, "busy", HTTPStatus.TOO_MANY_REQUESTS)
         try:
-            visit = await self._doorkeeper.open(token)
+            visit = await self._doorkeeper.open(token, asked)
             frame = self._frame(request, token, visit)
             if visit.statement.is_settled:
                 return self._notice(frame.words, "settled", HTTPStatus.OK, frame)
@@ -174,8 +193,9 @@ class PortalPages:
             log.error("portal_failed", error=type(error).__name__, exc_info=error)  # noqa: TRY400
             return self._notice(words, "failed", HTTPStatus.INTERNAL_SERVER_ERROR)
 
-    async def _show(self, _: Request, frame: Frame, visit: Visit) -> Response:
+    async def _show(self, request: Request, frame: Frame, visit: Visit) -> Response:
         ground = visit.ground
+        shown = page_of(visit.statement.owed, request.query_params.get("page", ""))
         return self._page(
             frame,
             "overview.html",
@@ -188,7 +208,8 @@ class PortalPages:
                 actions=ground.allowed,
                 sent=visit.backdrop.sent,
                 said=[_said(answer) for answer in visit.answers],
-                documented=await self._doorkeeper.documented(visit),
+                page=shown,
+                documented=await self._doorkeeper.documented(visit, shown.items),
             ),
         )
 
@@ -300,6 +321,10 @@ class PortalPages:
         context = {"part": "", **more, "frame": frame, "words": frame.words}
         html = self._templates.get_template(template).render(context)
         return HTMLResponse(html, status_code=status, headers=dict(HEADERS))
+
+
+def _digest(kind: str, name: str) -> bytes:
+    return hashlib.sha256(f"{kind}|{name}".encode(errors="replace")).digest()
 
 
 def _allowed(visit: Visit, action: str) -> Action | None:

@@ -20,10 +20,25 @@ from notifier.content.clean import clean
 from notifier.content.reference import notice_reference, reference_of
 from notifier.content.summary import summarise
 from notifier.domain.message import Message
-from notifier.portal.link import Link, link_url, new_token, token_hash
+from notifier.portal.link import (
+    Link,
+    in_groups,
+    link_url,
+    new_token,
+    new_typed_token,
+    token_hash,
+)
 from notifier.portal.settings import PortalSettings, pay_url
 from notifier.ports.portal import Accounts, Links, LinkView, NewLink
 from notifier.ports.responses import Responses
+
+_TYPED: Mapping[str, Callable[[str], str]] = {
+    "sms": str,
+    "letter": in_groups,
+    "registered_letter": in_groups,
+    "call": in_groups,
+}
+"""Channels whose links are typed or short, and how they write the token."""
 
 
 class NoSuchDebtorError(LookupError):
@@ -82,9 +97,9 @@ class Inviter:
     """Makes links for messages; `settings_of` and `keep` are one statement each for a batch."""
 
     def __init__(
-        self, links: Links, *, public_url: str, token: Callable[[], str] = new_token
+        self, links: Links, *, public_url: str, token: Callable[[], str] | None = None
     ) -> None:
-        """Args: public_url of the notifier as debtors reach it; token makes a fresh one."""
+        """Args: public_url of the notifier as debtors reach it; token instead of a fresh one."""
         self._links = links
         self._public_url = public_url
         self._token = token
@@ -99,7 +114,9 @@ class Inviter:
         """A fresh link for one message. Nothing is stored yet."""
         if not settings.enabled:
             return Pass(settings=settings)
-        token = self._token()
+        written = _TYPED.get(message.channel)
+        fresh = new_typed_token if written else new_token
+        token = (self._token or fresh)()
         link = Link(
             tenant=message.tenant,
             link_id=message.message_id,
@@ -110,7 +127,7 @@ class Inviter:
             channel=message.channel,
         )
         return Pass(
-            url=link_url(self._public_url, token),
+            url=link_url(self._public_url, written(token) if written else token),
             link=NewLink(
                 link=link,
                 token_hash=token_hash(token),
@@ -165,7 +182,7 @@ class LinkDesk:
         owed = {item.invoice_id for item in account.owed}
         if strange := [one for one in invoice_ids or () if one not in owed]:
             raise NotOwedError(strange)
-        token = new_token()
+        token = new_typed_token()  # said on the telephone, too
         link = Link(tenant=tenant, link_id=new_id(), debtor_id=debtor_id, invoice_ids=invoice_ids)
         made = NewLink(
             link=link, token_hash=token_hash(token), made_by=f"person:{person}", days=days
@@ -173,7 +190,7 @@ class LinkDesk:
         async with self._db.tenant(tenant) as connection:
             await self._links.keep(connection, [made])
             await self._responses.log(connection, tenant, str(link.link_id), "link_made", person)
-        return link, link_url(self._public_url, token)
+        return link, link_url(self._public_url, in_groups(token))
 
     async def page(self, tenant: str, *, debtor_id: str | None, limit: int) -> list[LinkView]:
         """Links of a tenant, the newest first."""

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from dunning_common.db import Database
-from notifier.portal.account import Account, Statement, statement_of
+from notifier.portal.account import Account, Owed, Statement, statement_of
 from notifier.portal.answers import Ground
 from notifier.portal.link import Link, token_hash
-from notifier.ports.portal import Accounts, Backdrop, Document, Links, PortalReading
+from notifier.portal.rules import OPEN, ArrangementRules
+from notifier.portal.throttle import Asked
+from notifier.ports.portal import (
+    Accounts,
+    Arrangements,
+    Backdrop,
+    Document,
+    Links,
+    PortalReading,
+    Visits,
+)
 from notifier.ports.responses import Responses, ResponseView
 
 _ANSWERS_SHOWN = 10
-_DOCUMENTS_ASKED = 20
 
 
 class DeadLinkError(LookupError):
     """Unknown, expired, revoked, of an erased debtor or a closed portal: nobody is told which."""
+
+
+class TooOftenError(RuntimeError):
+    """The link, or whoever uses it, asked too often within a short time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +46,7 @@ class Visit:
     account: Account
     statement: Statement
     answers: tuple[ResponseView, ...]
+    rules: ArrangementRules = OPEN
 
     @property
     def ground(self) -> Ground:
@@ -41,6 +58,7 @@ class Visit:
             contacts=contacts,
             country=(contacts.address.country if contacts.address else tenant.country).upper(),
             today=self.backdrop.clock.astimezone(ZoneInfo(tenant.zone)).date(),
+            rules=self.rules,
         )
 
 
@@ -55,17 +73,26 @@ class Doorkeeper:
         reading: PortalReading,
         responses: Responses,
         accounts: Accounts,
+        arrangements: Arrangements,
+        visits: Visits,
     ) -> None:
         self._db = db
         self._links = links
         self._reading = reading
         self._responses = responses
         self._accounts = accounts
+        self._arrangements = arrangements
+        self._visits = visits
 
-    async def open(self, token: str) -> Visit:
+    async def open(self, token: str, asked: Sequence[Asked] = ()) -> Visit:
         """What the token opens.
 
+        Args:
+            token: as it stands in the address.
+            asked: who asks, to be counted.
+
         Raises:
+            TooOftenError: one of `asked` must wait.
             DeadLinkError: the link does not work.
             AccountsUnavailableError: the ledger does not answer.
         """
@@ -74,7 +101,10 @@ class Doorkeeper:
         except ValueError:
             raise DeadLinkError from None
         async with self._db.worker() as connection:
-            link = await self._links.find(connection, hashed)
+            admitted = not asked or await self._visits.admit(connection, asked)
+            link = await self._links.find(connection, hashed) if admitted else None
+        if not admitted:
+            raise TooOftenError
         if link is None:
             raise DeadLinkError
         async with self._db.tenant(link.tenant) as connection:
@@ -84,20 +114,31 @@ class Doorkeeper:
             )
         if backdrop is None or not backdrop.settings.enabled:
             raise DeadLinkError
-        account = await self._accounts.account(link.tenant, link.debtor_id)
+        account, rules, clock = await asyncio.gather(
+            self._accounts.account(link.tenant, link.debtor_id),
+            self._arrangements.rules(link.tenant),
+            self._clock(backdrop),
+        )
         if account is None:
             raise DeadLinkError
         return Visit(
             link=link,
-            backdrop=backdrop,
+            backdrop=replace(backdrop, clock=clock),
             account=account,
             statement=statement_of(account, link, backdrop.numbers),
             answers=tuple(answer for answer in answers if _concerns(answer, link)),
+            rules=rules,
         )
 
-    async def documented(self, visit: Visit) -> frozenset[str]:
-        """Which of the first invoices have a document to look at."""
-        ids = [item.invoice_id for item in visit.statement.owed[:_DOCUMENTS_ASKED]]
+    async def _clock(self, backdrop: Backdrop) -> datetime:
+        """The tenant's time. A sandbox's is the engine's, else the latest that was heard of it."""
+        tenant = backdrop.tenant
+        found = await self._arrangements.now(tenant.tenant_id) if tenant.sandbox else None
+        return max(found, backdrop.clock) if found else backdrop.clock
+
+    async def documented(self, visit: Visit, shown: Sequence[Owed]) -> frozenset[str]:
+        """Which of the invoices that are shown have a document to look at."""
+        ids = [item.invoice_id for item in shown]
         return await self._accounts.documented(visit.link.tenant, ids)
 
     async def document(self, visit: Visit, invoice_id: str) -> Document | None:

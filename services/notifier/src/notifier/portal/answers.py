@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import ROUND_CEILING, Decimal
 from typing import Any, Literal, TypeVar
 
 from dunning_common.events.contacts import Contacts
@@ -27,6 +26,7 @@ from notifier.portal.fields import (
     text_of,
 )
 from notifier.portal.files import Upload
+from notifier.portal.rules import OPEN, ArrangementRules
 from notifier.portal.schedule import Instalment, instalments
 from notifier.portal.settings import INTERVALS, Action, Interval, PortalSettings
 
@@ -39,6 +39,9 @@ REASON_CODES: tuple[ReasonCode, ...] = (
 PAID_DAYS_BACK_MAX = 366
 FIRST_DAYS_MAX = 45
 """How far ahead the first instalment may be."""
+
+INVOICES_LISTED_MAX = 100
+"""Of more invoices the form asks for the number instead of listing them."""
 
 ADDRESS_FIELDS = ("street", "postcode", "city", "country")
 Result = TypeVar("Result")
@@ -112,13 +115,17 @@ Answer = PaymentClaimed | Promised | PlanAsked | Disputed | ContactProposed | Sm
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What a form is held against. `today` is the date at the tenant's, `country` the debtor's."""
+    """What a form is held against. `today` is the date at the tenant's, `country` the debtor's.
+
+    `rules` are the engine's, as far as they are known.
+    """
 
     statement: Statement
     settings: PortalSettings
     contacts: Contacts
     country: str
     today: date
+    rules: ArrangementRules = OPEN
 
     @property
     def can_stop_sms(self) -> bool:
@@ -217,11 +224,6 @@ def _paid(form: _Form) -> PaymentClaimed | None:
     )
 
 
-def promise_latest(settings: PortalSettings, today: date) -> date:
-    """The last day that can be promised."""
-    return today + timedelta(days=settings.promise_days_max)
-
-
 def _promise(form: _Form) -> Promised | None:
     ground = form.ground
     currency = form.currency()
@@ -231,7 +233,7 @@ def _promise(form: _Form) -> Promised | None:
         amount = ground.statement.total_of(currency)
     elif currency and extent == "part":
         amount = form.amount("amount", currency, most=ground.statement.total_of(currency))
-    latest = promise_latest(ground.settings, ground.today)
+    latest = ground.rules.promise_latest(ground.today)
     on = form.day("on", earliest=ground.today, latest=latest)
     if currency is None or amount is None or on is None:
         return None
@@ -241,14 +243,6 @@ def _promise(form: _Form) -> Promised | None:
         amount_minor=amount,
         on=on,
     )
-
-
-def first_at_least(settings: PortalSettings, total_minor: int, currency: str) -> int:
-    """The smallest first payment of a plan, in minor units."""
-    share = (Decimal(total_minor) * settings.min_first_percent / 100).to_integral_value(
-        rounding=ROUND_CEILING
-    )
-    return max(1, int(share), min(settings.minimum_of(currency), total_minor))
 
 
 def _plan(form: _Form) -> PlanAsked | None:
@@ -262,9 +256,6 @@ def _plan(form: _Form) -> PlanAsked | None:
     text = form.read("text", text_of)
     total = ground.statement.total_of(currency) if currency else 0
     first = form.amount("first", currency, most=total - 1) if currency else None
-    if currency and first is not None and first < first_at_least(settings, total, currency):
-        least = first_at_least(settings, total, currency)
-        form.faults.note("first", Fault("amount_below", minor=least, currency=currency))
     if form.faults or not (currency and first and first_on and count and interval):
         return None
     known: Interval = next(one for one in INTERVALS if one == interval)
@@ -275,10 +266,7 @@ def _plan(form: _Form) -> PlanAsked | None:
     except ValueError:
         form.faults.note("count", Fault("count_fewer"))
         return None
-    smallest, minimum = min(part.amount_minor for part in parts), settings.minimum_of(currency)
-    if smallest < minimum:
-        form.faults.note("count", Fault("parts_small", minor=minimum, currency=currency))
-        return None
+    _hold_to_rules(form, parts, currency)
     return PlanAsked(
         invoice_ids=ground.statement.ids_in(currency),
         currency=currency,
@@ -287,12 +275,27 @@ def _plan(form: _Form) -> PlanAsked | None:
     )
 
 
+def _hold_to_rules(form: _Form, parts: tuple[Instalment, ...], currency: str) -> None:
+    """Note what the engine would refuse; what it leaves to a person may be asked for."""
+    rules, today = form.ground.rules, form.ground.today
+    total = sum(part.amount_minor for part in parts)
+    percent = rules.first_of(total) if "min_first_percent" in rules.refuse else 1
+    if parts[0].amount_minor < percent:
+        form.faults.note("first", Fault("amount_below", minor=percent, currency=currency))
+    minimum = min(rules.minimum_of(currency), total) if "min_instalment" in rules.refuse else 0
+    if parts[0].amount_minor < minimum:
+        form.faults.note("first", Fault("amount_below", minor=minimum, currency=currency))
+    if min(part.amount_minor for part in parts[1:]) < minimum:
+        form.faults.note("count", Fault("parts_small", minor=minimum, currency=currency))
+    last = rules.last_latest(today) if "max_months" in rules.refuse else None
+    if last is not None and parts[-1].on > last:
+        form.faults.note("count", Fault("count_fewer"))
+
+
 def _dispute(form: _Form) -> Disputed | None:
-    ids = tuple(item.invoice_id for item in form.ground.statement.owed)
-    invoice_id = ids[0] if len(ids) == 1 else form.choice("invoice", ids)
+    invoice = _which(form)
     reason = form.choice("reason", REASON_CODES)
     extent = form.choice("extent", ("whole", "part"))
-    invoice: Owed | None = form.ground.statement.invoice(invoice_id) if invoice_id else None
     minor = None
     if extent == "part" and invoice is not None:
         minor = form.amount("amount", invoice.currency, most=invoice.open_minor)
@@ -310,6 +313,25 @@ def _dispute(form: _Form) -> Disputed | None:
         text=text or "",
         upload=form.upload,
     )
+
+
+def _which(form: _Form) -> Owed | None:
+    """The invoice that is meant: the only one, one that was chosen, or one that was named."""
+    owed = form.ground.statement.owed
+    if len(owed) == 1:
+        return owed[0]
+    if len(owed) <= INVOICES_LISTED_MAX:
+        chosen = form.choice("invoice", tuple(item.invoice_id for item in owed))
+        return form.ground.statement.invoice(chosen) if chosen else None
+    named = (form.read("invoice", line_of) or "").casefold()
+    if not named:
+        form.faults.note("invoice", Fault("required"))
+        return None
+    meant = [item for item in owed if item.number.casefold() == named]
+    if len(meant) == 1:
+        return meant[0]
+    form.faults.note("invoice", Fault("invoice_unknown"))
+    return None
 
 
 def _contact(form: _Form) -> ContactProposed | None:

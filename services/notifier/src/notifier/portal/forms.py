@@ -6,7 +6,7 @@ Knows nothing of HTML: the templates print any list of fields. What a form asks 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Literal
@@ -16,11 +16,10 @@ from notifier.content.clean import clean
 from notifier.portal.account import Owed
 from notifier.portal.answers import (
     FIRST_DAYS_MAX,
+    INVOICES_LISTED_MAX,
     PAID_DAYS_BACK_MAX,
     REASON_CODES,
     Ground,
-    first_at_least,
-    promise_latest,
 )
 from notifier.portal.fields import LINE_MAX, TEXT_MAX, Fault, Faults
 from notifier.portal.files import ACCEPTED, FILE_MEGABYTES_MAX
@@ -58,13 +57,18 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """A form: its words and fields. `takes_file` says how it must be sent."""
+    """A form: its words and fields.
+
+    `rules` must be kept; what keeps to `easy` is agreed to most easily. `takes_file` says how the
+    form must be sent.
+    """
 
     title: str
     intro: str
     rules: tuple[str, ...]
     fields: tuple[Field, ...]
     submit: str
+    easy: tuple[str, ...] = ()
     fault: str = ""
 
     @property
@@ -148,7 +152,7 @@ def _paid(words: Words, ground: Ground) -> Form:
 
 
 def _promise(words: Words, ground: Ground) -> Form:
-    latest = promise_latest(ground.settings, ground.today)
+    latest = ground.rules.promise_latest(ground.today)
     return Form(
         title=words["promise_title"],
         intro=words.say("promise_intro", latest=latest),
@@ -171,13 +175,7 @@ def _promise(words: Words, ground: Ground) -> Form:
 
 def _plan(words: Words, ground: Ground) -> Form:
     settings, totals = ground.settings, ground.statement.totals
-    rules = [words.say("plan_rule_count", count=settings.instalments_max)]
-    for total in totals:
-        least = first_at_least(settings, total.minor, total.currency)
-        if least > 1:
-            rules.append(words.say("plan_rule_first", amount=words.money(least, total.currency)))
-        if minimum := settings.minimum_of(total.currency):
-            rules.append(words.say("plan_rule_each", amount=words.money(minimum, total.currency)))
+    held, easy = _limits(words, ground)
     intro = words["plan_intro_plain"]
     if len(totals) == 1:
         intro = words.say("plan_intro", amount=words.money(totals[0].minor, totals[0].currency))
@@ -185,7 +183,8 @@ def _plan(words: Words, ground: Ground) -> Form:
     return Form(
         title=words["plan_title"],
         intro=intro,
-        rules=tuple(rules),
+        rules=(words.say("plan_rule_count", count=settings.instalments_max), *held),
+        easy=easy,
         submit=words["plan_submit"],
         fields=(
             *_currency(words, ground),
@@ -216,28 +215,33 @@ def _plan(words: Words, ground: Ground) -> Form:
     )
 
 
+def _limits(words: Words, ground: Ground) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The tenant's limits for plans in words: those that are held, and those a person may lift."""
+    rules, held, easy = ground.rules, list[str](), list[str]()
+
+    def say(rule: str, text: str) -> None:
+        (held if rule in rules.refuse else easy).append(text)
+
+    for total in ground.statement.totals:
+        if rules.min_first_percent:
+            first = words.money(rules.first_of(total.minor), total.currency)
+            say("min_first_percent", words.say("plan_rule_first", amount=first))
+        if minimum := min(rules.minimum_of(total.currency), total.minor):
+            each = words.money(minimum, total.currency)
+            say("min_instalment", words.say("plan_rule_each", amount=each))
+    if last := rules.last_latest(ground.today):
+        say("max_months", words.say("plan_rule_last", date=last))
+    return tuple(held), tuple(easy)
+
+
 def _dispute(words: Words, ground: Ground) -> Form:
-    owed = ground.statement.owed
-    choice = Field(
-        name="invoice",
-        kind="select",
-        label=words["dispute_invoice"],
-        options=tuple(
-            (
-                item.invoice_id,
-                f"{clean(item.number)} · {words.money(item.open_minor, item.currency)}",
-            )
-            for item in owed
-        ),
-        value=owed[0].invoice_id if len(owed) == 1 else "",
-    )
     return Form(
         title=words["dispute_title"],
         intro=words["dispute_intro"],
         rules=(),
         submit=words["dispute_submit"],
         fields=(
-            choice,
+            _which(words, ground.statement.owed),
             Field(
                 name="reason",
                 kind="select",
@@ -255,6 +259,26 @@ def _dispute(words: Words, ground: Ground) -> Form:
             Field(name="text", kind="area", label=words["dispute_text"], max_chars=TEXT_MAX),
             _file(words),
         ),
+    )
+
+
+def _which(words: Words, owed: Sequence[Owed]) -> Field:
+    """Which invoice is meant: chosen from a list, or, where that would be endless, typed."""
+    if len(owed) > INVOICES_LISTED_MAX:
+        hint, label = words["dispute_number_hint"], words["dispute_invoice"]
+        return Field(name="invoice", kind="text", label=label, hint=hint, max_chars=LINE_MAX)
+    return Field(
+        name="invoice",
+        kind="select",
+        label=words["dispute_invoice"],
+        options=tuple(
+            (
+                item.invoice_id,
+                f"{clean(item.number)} · {words.money(item.open_minor, item.currency)}",
+            )
+            for item in owed
+        ),
+        value=owed[0].invoice_id if len(owed) == 1 else "",
     )
 
 
@@ -369,10 +393,6 @@ def _owed(ground: Ground) -> str:
     """What is owed, as a start, when it is in one currency only."""
     totals = ground.statement.totals
     return to_decimal_string(totals[0].minor, totals[0].currency) if len(totals) == 1 else ""
-
-
-def _open(words: Words, item: Owed) -> str:
-    return words.money(item.open_minor, item.currency)
 
 
 def _whole(words: Words, ground: Ground) -> str:

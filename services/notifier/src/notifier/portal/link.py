@@ -16,10 +16,20 @@ from uuid import UUID
 TOKEN_BYTES = 16
 """128 bits: too many to guess, so that a plain hash is enough to store (OWASP ASVS 6.5.2)."""
 
+TYPED_CHARS = 20
+"""A token that people type has 100 bits, five a sign: far more than the 64 that OWASP asks for
+where guesses are made online (Session Management Cheat Sheet), in fewer signs than the other."""
+
 PATH = "/p"
 """Where the pages are, below the public address."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
+_TYPED = re.compile(r"[0-9a-z]{20}", re.ASCII)
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's Base32 in small letters: none of them is read as another."""
+
+_READ_AS = str.maketrans({"i": "1", "l": "1", "o": "0", "-": None})
+_GROUP = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +53,46 @@ class Link:
 
 
 def new_token() -> str:
-    """A fresh token: 22 characters that need no escaping in an address."""
+    """A fresh token for links that are clicked: 22 characters that need no escaping."""
     return _written(secrets.token_bytes(TOKEN_BYTES))
+
+
+def new_typed_token() -> str:
+    """A fresh token for links on paper, on the telephone and in texts: 20 characters."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(TYPED_CHARS))
+
+
+def in_groups(typed: str) -> str:
+    """A typed token as it is printed: in groups of four, which its reader may leave out."""
+    return "-".join(typed[start : start + _GROUP] for start in range(0, len(typed), _GROUP))
 
 
 def token_hash(token: str) -> bytes:
     """SHA-256 of a token, as links are stored and found by it.
 
+    A typed token is found in small and capital letters, with and without its groups, and with the
+    letters that look like digits.
+
     Raises:
         ValueError: not the form of a token; nothing of it was ever stored.
     """
-    if not _TOKEN.fullmatch(token) or _written(base64.urlsafe_b64decode(f"{token}==")) != token:
-        raise ValueError("not a token of the portal")
-    return hashlib.sha256(token.encode()).digest()
+    return hashlib.sha256(canonical(token).encode()).digest()
+
+
+def canonical(token: str) -> str:
+    """The one way in which a token is written.
+
+    Raises:
+        ValueError: not the form of a token.
+    """
+    if _TOKEN.fullmatch(token):
+        if _written(base64.urlsafe_b64decode(f"{token}==")) == token:
+            return token
+    elif token.isascii():
+        typed = token.lower().translate(_READ_AS)
+        if _TYPED.fullmatch(typed) and set(typed) <= set(_ALPHABET):
+            return typed
+    raise ValueError("not a token of the portal")
 
 
 def link_url(public_url: str, token: str) -> str:

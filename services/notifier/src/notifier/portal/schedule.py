@@ -6,11 +6,11 @@ elsewhere.
 
 from __future__ import annotations
 
-import calendar
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import assert_never
 
+from notifier.portal.rules import months_later
 from notifier.portal.settings import Interval
 
 
@@ -50,13 +50,6 @@ def step(start: date, interval: Interval, steps: int) -> date:
         case "fortnightly":
             return start + timedelta(weeks=2 * steps)
         case "monthly":
-            return _months_later(start, steps)
+            return months_later(start, steps)
         case _ as never:
             assert_never(never)
-
-
-def _months_later(day: date, months: int) -> date:
-    """The same day of a later month; its last day where that month is shorter."""
-    year, month0 = divmod(day.year * 12 + day.month - 1 + months, 12)
-    last = calendar.monthrange(year, month0 + 1)[1]
-    return date(year, month0 + 1, min(day.day, last))

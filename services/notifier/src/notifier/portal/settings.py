@@ -1,7 +1,7 @@
 """What a tenant lets its debtors do on their page, and how they can pay there.
 
-Plain values and their checks. The rules for promises and instalments are those that are shown and
-held on the page; whether a plan is agreed to stays the engine's decision.
+Plain values and their checks. What may be promised and how small an instalment may be are the
+engine's rules (`notifier.portal.rules`).
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Literal, get_args
 from urllib.parse import quote, urlsplit
 
-from dunning_common.money import parse_minor, to_decimal_string
+from dunning_common.money import to_decimal_string
 
 Action = Literal["paid", "promise", "plan", "dispute", "contact", "sms", "message"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
@@ -30,8 +29,8 @@ class PortalSettings:
 
     `pay_link` is an https address with `{reference}`, `{amount}` and `{currency}` in it; empty:
     there is none. `email` and `phone` go before those of the tenant's legal identity.
-    `min_first_percent` is of the total, `min_instalment_minor` by currency. `link_days` is how long
-    a link works.
+    `instalments_max` and `intervals` are what the form for instalments offers. `link_days` is how
+    long a link works. A text takes its link along while it has at most `sms_parts_max` parts.
     """
 
     enabled: bool = True
@@ -39,43 +38,28 @@ class PortalSettings:
     email: str = ""
     phone: str = ""
     actions: tuple[Action, ...] = ACTIONS
-    promise_days_max: int = 30
     instalments_max: int = 12
     intervals: tuple[Interval, ...] = INTERVALS
-    min_first_percent: Decimal = Decimal(0)
-    min_instalment_minor: tuple[tuple[str, int], ...] = ()
     link_days: int = 90
-
-    def minimum_of(self, currency: str) -> int:
-        """The smallest instalment in minor units of the currency."""
-        return dict(self.min_instalment_minor).get(currency, 0)
+    sms_parts_max: int = 2
 
     def document(self) -> dict[str, Any]:
-        """As it is stored and shown: JSON, amounts as decimal strings by currency."""
+        """As it is stored and shown: JSON."""
         return {
             "enabled": self.enabled,
             "pay_link": self.pay_link,
             "email": self.email,
             "phone": self.phone,
             "actions": list(self.actions),
-            "promise_days_max": self.promise_days_max,
             "instalments_max": self.instalments_max,
             "intervals": list(self.intervals),
-            "min_first_percent": str(self.min_first_percent),
-            "min_instalment": {
-                currency: to_decimal_string(minor, currency)
-                for currency, minor in self.min_instalment_minor
-            },
             "link_days": self.link_days,
+            "sms_parts_max": self.sms_parts_max,
         }
 
 
 def settings_of(document: Mapping[str, Any]) -> PortalSettings:
-    """Settings from what `document` made; what is missing has its default.
-
-    Raises:
-        MoneyError: an amount of `min_instalment` is none.
-    """
+    """Settings from what `document` made; what is missing has its default."""
     defaults = PortalSettings()
     known = {**defaults.document(), **document}
     return PortalSettings(
@@ -84,15 +68,10 @@ def settings_of(document: Mapping[str, Any]) -> PortalSettings:
         email=str(known["email"]),
         phone=str(known["phone"]),
         actions=tuple(action for action in ACTIONS if action in known["actions"]),
-        promise_days_max=int(known["promise_days_max"]),
         instalments_max=int(known["instalments_max"]),
         intervals=tuple(interval for interval in INTERVALS if interval in known["intervals"]),
-        min_first_percent=Decimal(str(known["min_first_percent"])),
-        min_instalment_minor=tuple(
-            (currency, parse_minor(text, currency))
-            for currency, text in sorted(known["min_instalment"].items())
-        ),
         link_days=int(known["link_days"]),
+        sms_parts_max=int(known["sms_parts_max"]),
     )
 
 

@@ -1,24 +1,55 @@
-"""How often somebody may ask: token buckets by name, held in memory, bounded in number.
+"""How often somebody may ask, and a first count of it in the memory of one process.
 
-Per process and forgotten with it: it blunts hammering, it is no lock. Reads no clock.
+The count that holds for all processes is `notifier.ports.portal.Visits`; this one keeps hammering
+away from the database. Reads no clock.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
+
+_MINUTE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """So many requests at once, and so many a minute in the long run."""
+
+    burst: int
+    per_minute: float
+
+    @property
+    def step_s(self) -> float:
+        """Seconds that one request uses up."""
+        return _MINUTE_S / self.per_minute
+
+    @property
+    def span_s(self) -> float:
+        """Seconds that a burst uses up."""
+        return self.burst * self.step_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Somebody who asks, as 32 bytes that stand for the name, and how often that is allowed."""
+
+    name: bytes
+    rate: Rate
 
 
 class Throttle:
-    """Lets through `burst` requests at once and `per_minute` in the long run, for each name."""
+    """Lets each name through at a rate: a token bucket each, bounded in number."""
 
-    def __init__(self, *, burst: int, per_minute: float, names_max: int = 10_000) -> None:
+    def __init__(self, rate: Rate, *, names_max: int = 10_000) -> None:
         """Args: names_max is how many names are remembered; those unheard of longest go first."""
-        self._burst = burst
-        self._per_second = per_minute / 60
+        self.rate = rate
+        self._burst = rate.burst
+        self._per_second = rate.per_minute / _MINUTE_S
         self._names_max = names_max
-        self._seen: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._seen: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
 
-    def wait_s(self, name: str, now: float) -> float:
+    def wait_s(self, name: bytes, now: float) -> float:
         """Seconds until the name may ask again; 0.0: it may now, and that is counted.
 
         Args:

@@ -23,6 +23,7 @@ from notifier.content.reference import reference_of as transfer_reference
 from notifier.portal.account import Owed, Statement
 from notifier.portal.history import Said, SentMessage
 from notifier.portal.link import PATH, Link
+from notifier.portal.paging import Page
 from notifier.portal.settings import Action, PortalSettings, pay_url
 from notifier.portal.words import Words
 
@@ -35,6 +36,8 @@ LEVELS = (
     "letter_before_action",
 )
 """Template families that the portal has a sentence for; others go by their number."""
+
+_SETTLED_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,7 @@ def overview(
     actions: Sequence[Action],
     sent: Sequence[SentMessage],
     said: Sequence[Said],
+    page: Page,
     documented: Collection[str] = (),
 ) -> dict[str, Any]:
     """Everything that the template of the overview needs; `documented` invoices link to theirs."""
@@ -136,9 +140,10 @@ def overview(
                 if item.invoice_id in documented
                 else ""
             }
-            for item in statement.owed
+            for item in page.items
         ],
-        "settled": words.say("settled_list", numbers=", ".join(map(clean, statement.settled)))
+        "paging": _paging(frame, page),
+        "settled": words.say("settled_list", numbers=_some(statement.settled))
         if statement.settled
         else "",
         "ways": _ways(frame, tenant, frame.settings, statement, link),
@@ -167,6 +172,28 @@ def overview(
             for answer in said
         ],
     }
+
+
+def _paging(frame: Frame, page: Page) -> dict[str, str]:
+    """Where in a long list one is, and the ways on; nothing where all of it is shown."""
+    if page.pages == 1:
+        return {}
+
+    def to(number: int) -> str:
+        return f"{frame.path(page=str(number))}#invoices" if 1 <= number <= page.pages else ""
+
+    shown = {"first": page.first, "last": page.last, "count": page.count}
+    return {
+        "where": frame.words.say("invoices_shown", **shown),
+        "before": to(page.number - 1),
+        "after": to(page.number + 1),
+    }
+
+
+def _some(numbers: Sequence[str]) -> str:
+    """The first of these numbers."""
+    more = ", …" if len(numbers) > _SETTLED_SHOWN else ""
+    return ", ".join(map(clean, numbers[:_SETTLED_SHOWN])) + more
 
 
 def level_sentence(words: Words, message: SentMessage) -> str:

@@ -17,7 +17,9 @@ from dunning_common.events.tenants import TenantRegisteredV1
 from notifier.portal.account import Account
 from notifier.portal.history import SentMessage
 from notifier.portal.link import Link
+from notifier.portal.rules import ArrangementRules
 from notifier.portal.settings import PortalSettings
+from notifier.portal.throttle import Asked
 
 
 class AccountsUnavailableError(RuntimeError):
@@ -54,6 +56,18 @@ class Accounts(Protocol):
         Raises:
             AccountsUnavailableError: no answer.
         """
+        ...
+
+
+class Arrangements(Protocol):
+    """The engine, as far as the page asks it. Never raises: the page goes on without it."""
+
+    async def rules(self, tenant: str) -> ArrangementRules:
+        """What the tenant allows of promises and instalments; `OPEN` when nobody answers."""
+        ...
+
+    async def now(self, tenant: str) -> datetime | None:
+        """The time on a sandbox tenant's clock; None when nobody answers."""
         ...
 
 
@@ -120,6 +134,22 @@ class Links(Protocol):
 
     async def revoke(self, connection: AsyncConnection, link_id: UUID, *, by: str) -> bool:
         """Let a link stop working; False when there is none. Again changes nothing."""
+        ...
+
+    async def purge(self, connection: AsyncConnection, *, kept_days: int, limit: int) -> int:
+        """Delete at most so many links that expired more than `kept_days` ago; how many."""
+        ...
+
+
+class Visits(Protocol):
+    """How often links and addresses were used, counted for all processes together."""
+
+    async def admit(self, connection: AsyncConnection, asked: Sequence[Asked]) -> bool:
+        """Whether all of these may ask now; those that may are counted. One statement."""
+        ...
+
+    async def forget(self, connection: AsyncConnection) -> int:
+        """Drop the counts that stand for nothing any more; returns how many."""
         ...
 
 

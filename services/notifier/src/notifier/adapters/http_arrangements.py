@@ -1,0 +1,102 @@
+"""The engine's rules and clock over its public HTTP interface, for the debtor's page.
+
+Rules are remembered for a minute, and so, more shortly, is that nobody answered: a page never waits
+for a dead engine again and again. Never retries.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import httpx
+import orjson
+import structlog
+
+from dunning_common.clock import monotonic
+from dunning_common.money import MoneyError
+from notifier.portal.rules import OPEN, ArrangementRules, rules_of
+
+log = structlog.get_logger()
+
+KNOWN_S = 60.0
+"""How long rules are remembered: a change shows on the page that much later at the latest."""
+
+UNKNOWN_S = 5.0
+"""How long it is remembered that the engine did not answer."""
+
+_TENANTS_MAX = 10_000
+
+
+class HttpArrangements:
+    """The engine as `notifier.ports.portal.Arrangements`."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        base_url: str,
+        token: str,
+        timeout_s: float,
+        now_s: Callable[[], float] = monotonic,
+    ) -> None:
+        """Args: timeout_s is of each call, now_s a monotonic clock in seconds."""
+        self._client = client
+        self._base_url = base_url.rstrip("/")
+        self._token = token
+        self._timeout_s = timeout_s
+        self._now_s = now_s
+        self._known: OrderedDict[str, tuple[float, ArrangementRules]] = OrderedDict()
+        self._silent_until_s = 0.0
+
+    async def rules(self, tenant: str) -> ArrangementRules:
+        """What the tenant allows of promises and instalments; `OPEN` when nobody answers."""
+        until_s, found = self._known.get(tenant, (0.0, OPEN))
+        if self._now_s() < until_s:
+            return found
+        try:
+            fresh = rules_of(await self._get(tenant, "/v1/plan-rules"))
+        except _NO_ANSWER as error:
+            log.warning("plan_rules_unknown", error=type(error).__name__)
+            return OPEN
+        self._known[tenant] = (self._now_s() + KNOWN_S, fresh)
+        self._known.move_to_end(tenant)
+        while len(self._known) > _TENANTS_MAX:
+            self._known.popitem(last=False)
+        return fresh
+
+    async def now(self, tenant: str) -> datetime | None:
+        """The time on a sandbox tenant's clock; None when nobody answers."""
+        try:
+            found = datetime.fromisoformat((await self._get(tenant, "/v1/clock"))["now"])
+        except _NO_ANSWER as error:
+            log.warning("clock_unknown", error=type(error).__name__)
+            return None
+        return found if found.tzinfo else None
+
+    async def _get(self, tenant: str, path: str) -> Mapping[str, Any]:
+        if self._now_s() < self._silent_until_s:
+            raise _StillSilentError
+        try:
+            response = await self._client.get(
+                f"{self._base_url}{path}",
+                headers={"authorization": f"Bearer {self._token}", "x-tenant": tenant},
+                timeout=self._timeout_s,
+            )
+        except httpx.TransportError:
+            self._silent_until_s = self._now_s() + UNKNOWN_S
+            raise
+        response.raise_for_status()
+        document: Mapping[str, Any] = orjson.loads(response.content)
+        return document
+
+
+class _StillSilentError(Exception):
+    """The engine did not answer a moment ago."""
+
+
+_NO_ANSWER = (
+    _StillSilentError, httpx.HTTPError, KeyError, TypeError, ValueError, MoneyError,
+)  # fmt: skip

@@ -1,0 +1,30 @@
+"""An engine's rules for promises and instalments in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from notifier.portal.rules import OPEN, ArrangementRules
+
+DEFAULTS = ArrangementRules(
+    promise_days_max=30, max_months=12, refuse=frozenset({"max_open_plans"})
+)
+"""What an engine says of a tenant that never set any."""
+
+
+@dataclass(slots=True)
+class FakeArrangements:
+    """Rules and clocks by tenant. Set `down`: no answer."""
+
+    set_rules: dict[str, ArrangementRules] = field(default_factory=dict)
+    clocks: dict[str, datetime] = field(default_factory=dict)
+    down: bool = False
+
+    async def rules(self, tenant: str) -> ArrangementRules:
+        """The tenant's rules, or the defaults; the widest when nobody answers."""
+        return OPEN if self.down else self.set_rules.get(tenant, DEFAULTS)
+
+    async def now(self, tenant: str) -> datetime | None:
+        """The time on the tenant's clock; None when nobody answers."""
+        return None if self.down else self.clocks.get(tenant)
