@@ -46,6 +46,7 @@ class Links:
         wanted = (
             ("Dashboard", KPI, "/"),
             ("Work", ENGINE, "/work"),
+            ("Messages", NOTIFIER, "/desk"),
             ("Ledger API", INGEST, "/docs"),
             ("Dunning API", ENGINE, "/docs"),
             ("Messages API", NOTIFIER, "/docs"),
@@ -55,7 +56,7 @@ class Links:
             NavLink(
                 label=label,
                 url=target if owner == service else self.base[owner] + target,
-                current=owner == service and target == path,
+                current=owner == service and (path == target or path.startswith(f"{target}/")),
             )
             for label, owner, target in wanted
         )
