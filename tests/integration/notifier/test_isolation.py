@@ -11,7 +11,9 @@ from dunning_common.db import driver
 from notifier.schema import SCHEMA
 from tests.integration.notifier.conftest import TENANT, Postman
 
-WITHOUT_TENANT = {"alembic_version", "relay_cursor", "feed_cursor", "consumer_lease"}
+WITHOUT_TENANT = {
+    "alembic_version", "relay_cursor", "feed_cursor", "consumer_lease", "portal_visit",
+}  # fmt: skip
 """Tables that hold no tenant's data; anything else must be protected."""
 
 TENANT_LATER = {"outbox", "stream_head", "stream_position", "parked_event"}

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from dunning_engine.adapters.builtin_policies import builtin_policies
+from dunning_engine.adapters.builtin_policies import builtin_policies, builtin_versions
 from dunning_engine.adapters.holiday_calendar import calendar_for
 from dunning_engine.adapters.rate_files import load_rates
 from dunning_engine.domain.account import Account, Hold
@@ -17,7 +17,7 @@ from dunning_engine.domain.schedule import Calendar
 
 RATES = load_rates()
 BUILT_IN = builtin_policies()
-POLICIES = {policy.key: policy for policy in BUILT_IN.values()}
+POLICIES = dict(builtin_versions())
 FRANCE, GERMANY, BRITAIN = (BUILT_IN[name] for name in ("france-b2b", "germany-b2b", "uk-b2b"))
 YEARS = range(2011, 2031)
 CALENDARS = {country: calendar_for(country, None, YEARS) for country in ("FR", "DE", "GB")}
@@ -42,7 +42,8 @@ def case(**changes: Any) -> Case:
         "policy_id": "france-b2b",
         "policy_version": 1,
     }
-    values = usual | changes
+    known = BUILT_IN.get(changes.get("policy_id", ""))
+    values = usual | ({"policy_version": known.version} if known else {}) | changes
     values.setdefault("number", values["invoice_id"])
     values.setdefault("open_minor", values["amount_minor"])
     return Case(**values)

@@ -12,10 +12,11 @@ import pytest
 from dunning_common.values import replace
 from dunning_engine.adapters.builtin_policies import builtin_policies
 from dunning_engine.domain.compensation import FixedSum, fixed_compensation
+from dunning_engine.domain.conditions import Conditions
 from dunning_engine.domain.explain import NOT_CHARGED, explain_verdict
 from dunning_engine.domain.interest import InterestTerms, interest_terms
 from dunning_engine.domain.law_of_interest import COUNTRY_NAMES
-from dunning_engine.domain.policy import BUILT_IN_BY_COUNTRY, TEMPLATES
+from dunning_engine.domain.policy import BUILT_IN_FOR_CONSUMERS, TEMPLATES, built_in_policy_id
 from dunning_engine.domain.rates import RateBook
 from dunning_engine.domain.record import make_record, recompute
 from tests.unit.dunning_engine.builders import (
@@ -28,7 +29,13 @@ from tests.unit.dunning_engine.builders import (
     local,
 )
 
-POLICIES = [pytest.param(policy, id=name) for name, policy in builtin_policies().items()]
+EVERY = [pytest.param(policy, id=name) for name, policy in builtin_policies().items()]
+POLICIES = [
+    pytest.param(policy, id=name)
+    for name, policy in builtin_policies().items()
+    if policy.policy_id not in BUILT_IN_FOR_CONSUMERS.values()
+]
+"""Those for businesses."""
 CAPITALS = {
     "AT": "Europe/Vienna",
     "BE": "Europe/Brussels",
@@ -42,12 +49,14 @@ CAPITALS = {
 }
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", EVERY)
 def test_a_policy_follows_the_law_of_the_country_it_is_for(policy):
-    assert BUILT_IN_BY_COUNTRY[policy.country] == policy.policy_id
+    by_kind = {built_in_policy_id(policy.country, kind) for kind in ("business", "consumer")}
+
+    assert policy.policy_id in by_kind
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", EVERY)
 def test_reminders_come_first_the_claim_of_interest_later_and_the_hand_over_last(policy):
     charging = [level for level in policy.levels if level.charges]
     sent = [TEMPLATES.index(level.template) for level in policy.levels if level.template]
@@ -55,14 +64,30 @@ def test_reminders_come_first_the_claim_of_interest_later_and_the_hand_over_last
     assert [level.template in ("final_demand", "formal_notice") for level in charging] == [True]
     assert charging[0].threshold_days >= 28
     assert sent == sorted(sent)
-    assert [level.final for level in policy.levels if level.final] == ["agency"]
+    assert {level.final for level in policy.levels if level.final} == {"agency"}
     assert policy.levels[-1].final
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-def test_a_debtor_has_the_time_to_pay_that_the_letter_gave(policy):
-    for level, following in pairwise(policy.levels):
-        assert following.gap_days >= (level.pay_within_days or 0)
+@pytest.mark.parametrize("kind", ["business", "consumer", "public"])
+@pytest.mark.parametrize("tags", [(), ("company",), ("penalty_clause",)], ids=str)
+@pytest.mark.parametrize("policy", EVERY)
+def test_a_debtor_has_the_time_to_pay_that_the_letter_gave(policy, tags, kind):
+    """Whoever it is, the level that follows comes after the day to pay by, and not on it."""
+    reached = [level for level in policy.levels if concerns(level, tags, kind)]
+
+    for level, following in pairwise(reached):
+        if not level.is_pre_due:
+            assert following.gap_days > (level.pay_within_days or 0), (level.code, following.code)
+
+
+def concerns(level, tags, kind):
+    """Is the level for such a debtor? How much it owes may be either way."""
+    when = level.when or Conditions()
+    return (
+        (not when.tags or bool(when.tags & {*tags}))
+        and not when.without_tags & {*tags}
+        and (not when.kinds or kind in when.kinds)
+    )
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -77,10 +102,11 @@ def test_what_the_claim_asks_for_is_given_by_that_law(policy):
         assert isinstance(found, FixedSum)
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", EVERY)
 def test_a_ladder_is_climbed_to_its_end(policy):
     zone = CAPITALS[policy.country]
-    debtor = account(country=policy.country, zone=zone)
+    kind = "consumer" if policy.policy_id.endswith("consumer") else "business"
+    debtor = account(country=policy.country, zone=zone, kind=kind)
     invoice = case(policy_id=policy.policy_id)
 
     served = diary(
@@ -91,7 +117,19 @@ def test_a_ladder_is_climbed_to_its_end(policy):
         calendar=NO_HOLIDAYS,
     )
 
-    assert [code for _, code in served] == [level.code for level in policy.levels]
+    assert [code.removesuffix(" lapsed") for _, code in served] == [
+        level.code for level in policy.levels
+    ]
+    assert [code for _, code in served if code.endswith("lapsed")] == [
+        f"{level.code} lapsed"
+        for level in policy.levels
+        if level.when and not for_one_person(level)
+    ]
+
+
+def for_one_person(level):
+    """Is the level for a debtor who is no company and owes a single invoice?"""
+    return not level.when.tags and (level.when.invoices_at_least or 1) <= 1
 
 
 def claimed(policy, *, now, rates=RATES, kind="business", **facts):
@@ -177,4 +215,8 @@ def test_a_consumer_under_it_is_never_shown_a_fixed_sum(policy):
 
     (notice,) = decision.notices
     assert [item.compensation_minor for item in notice.items] == [0]
-    assert reasons(decision, "no_compensation")[0] in ("consumer", "consumer_conditions")
+    assert reasons(decision, "no_compensation")[0] in (
+        "consumer",
+        "consumer_conditions",
+        "only_if_agreed",
+    )

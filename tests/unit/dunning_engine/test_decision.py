@@ -71,10 +71,12 @@ class TestTheLadder:
         assert days == [
             ("2026-04-27", "courtesy"),
             ("2026-05-07", "first_reminder"),
-            ("2026-05-14", "second_reminder"),
-            ("2026-05-28", "final_demand"),
-            ("2026-06-11", "letter_before_action"),
-            ("2026-06-25", "hand_over"),
+            ("2026-05-15", "second_reminder"),
+            ("2026-05-29", "final_demand"),
+            ("2026-06-12", "letter_before_action lapsed"),
+            ("2026-06-15", "letter_of_claim"),
+            ("2026-06-30", "hand_over_company lapsed"),
+            ("2026-07-16", "hand_over"),
         ]
 
     def test_a_level_that_went_out_late_moves_all_that_follow(self):

@@ -141,7 +141,10 @@ def test_late_levels_say_so():
         ),
         (
             replace(RIPE, failures=3, failure_reason="no_address"),
-            "Level 4 (formal_notice) is blocked: there is no address for any of its channels.",
+            (
+                "Level 4 (formal_notice) is blocked: there is no address for its channel. Store an "
+                "address that works with the debtor."
+            ),
         ),
         (case(policy_version=99), "The case is blocked: its policy version is not known here."),
     ],

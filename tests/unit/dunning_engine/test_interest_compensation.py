@@ -40,12 +40,17 @@ def test_forty_euros_in_most_of_the_union(country, kind):
 def test_a_consumer_is_never_asked_for_it(country, currency):
     asked = fixed(country, "consumer", currency=currency, rates=ZLOTYS)
 
-    assert asked in ("consumer", "consumer_conditions", "no_fixed_sum_in_law")
+    assert asked in ("consumer", "consumer_conditions", "only_if_agreed", "no_fixed_sum_in_law")
 
 
 def test_only_belgian_and_dutch_consumers_owe_it_under_conditions():
     asked = {
-        country: fixed(country, "consumer", consumer_conditions_met=True)
+        country: fixed(
+            country,
+            "consumer",
+            consumer_conditions_met=True,
+            tags=frozenset({"penalty_clause"}),
+        )
         for country in COUNTRY_NAMES
     }
 

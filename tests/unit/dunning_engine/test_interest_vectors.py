@@ -175,7 +175,11 @@ class TestBelgium:
         ],
     )
     def test_v16_what_a_clause_may_ask_of_a_consumer_is_capped(self, minor, expected):
-        assert fixed("BE", minor, "consumer", consumer_conditions_met=True) == expected
+        clause = frozenset({"penalty_clause"})
+
+        found = fixed("BE", minor, "consumer", consumer_conditions_met=True, tags=clause)
+
+        assert found == expected
 
 
 class TestTheNetherlands:

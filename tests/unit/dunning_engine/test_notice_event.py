@@ -8,7 +8,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dunning_common.events.dunning import NoticeRequestedV2
+from dunning_common.events.dunning import NoticeRequestedV2, NoticeRequestedV3
 from dunning_common.events.envelope import Written
 from dunning_engine.domain.account import Account
 from dunning_engine.domain.case import Case
@@ -101,3 +101,21 @@ def test_a_notice_says_what_the_debtor_is_and_what_it_has_paid_without_an_invoic
     assert isinstance(read, NoticeRequestedV2)
     assert (read.debtor_kind, read.debtor_country) == ("public", "FR")
     assert [(money.currency, money.amount_minor) for money in read.unallocated] == [("EUR", 12_34)]
+
+
+def test_a_notice_that_announces_costs_is_told_in_the_third_version_and_others_are_not() -> None:
+    debtor = account(country="NL", zone="Europe/Amsterdam", kind="consumer")
+    dutch = {"policy_id": "netherlands-consumer", "policy_version": 1}
+    reminded = case(**dutch).completed(2, "first_reminder", date(2026, 5, 5))
+    coming = case(**dutch, invoice_id="i2", due_on=date(2026, 5, 18))
+
+    (notice,) = written(debtor, [reminded, coming], paris("2026-05-15T09:30"))
+    (plain,) = written(account(), [case()], paris("2026-06-08T09:30"))
+
+    read = notice.read()
+    assert isinstance(read, NoticeRequestedV3)
+    assert [[one.amount_minor for one in item.announced] for item in read.items] == [[15000], []]
+    assert read.items[0].announced[0].basis == "art. 6:96 lid 5 en 6 BW, Besluit BIK"
+    assert read.items[0].compensation_minor == 0
+    assert read.model_dump_json().encode() == notice.json
+    assert type(plain.read()) is NoticeRequestedV2

@@ -12,7 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dunning_engine.adapters.builtin_policies import BUILT_IN_IDS, builtin_policies, builtin_text
+from dunning_engine.adapters.builtin_policies import (
+    BUILT_IN_IDS,
+    builtin_policies,
+    builtin_text,
+    builtin_versions,
+)
 from dunning_engine.adapters.policy_yaml import TEXT_MAX, PolicyTextError, parse_policy
 from dunning_engine.domain.document import PolicyInvalidError
 from dunning_engine.domain.policy_document import read_policy
@@ -442,15 +447,17 @@ def test_a_wrong_value_anywhere_is_a_problem_and_never_a_crash(base, value, data
 
 
 class TestBuiltIn:
-    def test_there_is_one_for_each_of_nine_countries(self):
+    def test_there_is_one_for_each_of_nine_countries_and_two_for_consumers(self):
         assert BUILT_IN_IDS == (
             "austria-b2b",
             "belgium-b2b",
+            "belgium-consumer",
             "france-b2b",
             "germany-b2b",
             "ireland-b2b",
             "italy-b2b",
             "netherlands-b2b",
+            "netherlands-consumer",
             "spain-b2b",
             "uk-b2b",
         )
@@ -466,6 +473,16 @@ class TestBuiltIn:
     def test_an_unknown_one_is_a_key_error(self):
         with pytest.raises(KeyError):
             builtin_text("mars-b2b")
+        with pytest.raises(KeyError):
+            builtin_text("uk-b2b", 99)
+
+    def test_the_versions_that_open_cases_follow_are_kept_as_they_were(self):
+        assert [
+            (level.code, level.threshold_days, level.gap_days)
+            for level in builtin_versions()["uk-b2b", 1].levels
+        ][-2:] == [("letter_before_action", 42, 14), ("hand_over", 56, 14)]
+        assert set(BUILT_IN_IDS) == {policy_id for policy_id, _ in builtin_versions()}
+        assert all(parsed.key == key for key, parsed in builtin_versions().items())
 
     def test_the_ladders_of_france_germany_and_the_united_kingdom(self):
         ladders = {
@@ -493,10 +510,12 @@ class TestBuiltIn:
             "uk-b2b": [
                 ("courtesy", -3, 0, "email"),
                 ("first_reminder", 7, 0, "email"),
-                ("second_reminder", 14, 7, "email+sms"),
-                ("final_demand", 28, 14, "email+letter"),
-                ("letter_before_action", 42, 14, "email+registered_letter"),
-                ("hand_over", 56, 14, ""),
+                ("second_reminder", 15, 8, "email+sms"),
+                ("final_demand", 29, 14, "email+letter"),
+                ("letter_before_action", 43, 14, "email+registered_letter"),
+                ("letter_of_claim", 44, 15, "email+registered_letter"),
+                ("hand_over_company", 58, 15, ""),
+                ("hand_over", 75, 31, ""),
             ],
         }
 

@@ -68,7 +68,7 @@ def test_a_cause_names_what_belongs_to_it() -> None:
     assert words_of(held) == "Held by a promise to pay, placed by anna, until 2026-06-01."
     assert words_of(small) == "Less is owed than the level's minimum (level 4, formal_notice)."
     assert words_of(lost) == "The policy is not known here (policy ours)."
-    assert words_of(odd) == "It did not get through (mailbox_full)."
+    assert words_of(odd) == "It did not get through: the provider says: mailbox_full."
 
 
 @pytest.mark.parametrize("kind", WORK_KINDS)

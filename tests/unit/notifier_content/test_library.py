@@ -189,7 +189,7 @@ def test_all_languages_have_the_same_shared_sentences() -> None:
 
 
 def test_a_letter_layout_that_does_not_compile_is_refused_when_it_is_used(folder: Path) -> None:
-    edit(folder / "letter/letter.typ", "#let payment = block(", "#let payment = blok(")
+    edit(folder / "letter/letter.typ", "#let boxed(body) = block(", "#let boxed(body) = blok(")
     renderer = Renderer(folder)
     request = sample_request("courtesy", "letter", "en")
 

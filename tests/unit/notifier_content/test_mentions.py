@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import date, timedelta
 from itertools import product
 
 import pytest
@@ -11,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dunning_common.events.receivables import DebtorKind
+from dunning_common.legal_identity import IDENTITIES, legal_form, missing_identity
 from notifier.content.library import CHANNELS
 from notifier.content.model import RenderRequest, TemplateError
 from notifier.content.prepared import prepare
 from notifier.content.render import Renderer
 from notifier.content.samples import TENANTS, sample_request
-from notifier.content.standing import legal_form, missing_identity
 from notifier.content.variables import Data
 
 from .conftest import plain, words_of
@@ -25,6 +26,7 @@ FAMILIES = (
     "courtesy",
     "first_reminder",
     "second_reminder",
+    "consumer_notice",
     "final_demand",
     "formal_notice",
     "letter_before_action",
@@ -338,7 +340,7 @@ def test_a_formal_letter_that_cannot_name_its_sender_is_refused(
     with pytest.raises(TemplateError, match=re.escape(message)):
         renderer.render(replace(request, tenant=tenant))
 
-    assert missing_identity(tenant, renderer._library.countries.identities) == (field,)
+    assert missing_identity(tenant, IDENTITIES) == (field,)
     friendly = sample_request("first_reminder", channel, language)  # type: ignore[arg-type]
     (remark,) = renderer.render(replace(friendly, tenant=tenant)).remarks
     assert message in remark
@@ -388,13 +390,23 @@ def test_letters_and_emails_carry_the_register_data_of_their_country(
         assert IMPRINTS[language] in words(renderer, request)
 
 
-def claim(renderer: Renderer, **changes: object) -> tuple[str, list[Data]]:
+def claim(
+    renderer: Renderer, *, pay_by: date | None = None, postcode: str = "", **changes: object
+) -> tuple[str, list[Data]]:
     request = asked(
         "letter_before_action",
         "registered_letter",
         "en",
         **{"kind": "business", **changes},  # type: ignore[arg-type]
     )
+    if pay_by:
+        notice = request.notice.model_copy(update={"pay_by": pay_by})
+        request = replace(request, notice=notice)
+    if postcode:
+        address = request.contacts.address
+        assert address is not None
+        moved = address.model_copy(update={"postcode": postcode})
+        request = replace(request, contacts=request.contacts.model_copy(update={"address": moved}))
     return words(renderer, request), prepare(renderer._library, request).annexes()
 
 
@@ -427,10 +439,47 @@ def test_a_british_letter_of_claim_to_a_person_follows_the_protocol(
 
 @pytest.mark.parametrize("name", ["Whitby Ltd", "Whitby LIMITED", "Whitby plc", "Whitby LLP"])
 def test_a_british_company_has_fourteen_days_and_no_forms(renderer: Renderer, name: str) -> None:
-    text, annexes = claim(renderer, name=name)
+    text, annexes = claim(renderer, name=name, pay_by=date(2026, 3, 24))
 
     assert "within 14 days of the date of this letter, that is by 24 March 2026" in text
     assert "Pre-Action Protocol" not in text
+    assert annexes == []
+
+
+@pytest.mark.parametrize(
+    ("name", "left", "least"), [("Jane Roe Plumbing", 29, 30), ("Whitby Ltd", 13, 14)]
+)
+def test_a_letter_of_claim_that_leaves_less_time_than_the_law_is_refused(
+    renderer: Renderer, name: str, left: int, least: int
+) -> None:
+    """The policy would hand the case over before the time that the letter gives is over."""
+    with pytest.raises(TemplateError, match=f"leaves {left} days.* leaves {least} at least"):
+        claim(renderer, name=name, pay_by=date(2026, 3, 10) + timedelta(days=left))
+
+
+@pytest.mark.parametrize(
+    ("postcode", "said", "never"),
+    [
+        ("EH1 1YZ", "under the Simple Procedure where the claim is for £5,000 or less", "small cl"),
+        ("BT1 5GS", "in the small claims court where the claim is for £5,000 or less", "Simple"),
+    ],
+)
+def test_a_person_in_scotland_or_northern_ireland_reads_of_its_own_courts_and_gets_no_forms(
+    renderer: Renderer, postcode: str, said: str, never: str
+) -> None:
+    text, annexes = claim(renderer, name="Jane Roe Plumbing", postcode=postcode)
+
+    assert said in text
+    assert "Advice on debt costs nothing" in text
+    assert annexes == []
+    for wrong in ("Protocol", "Letter of Claim", "Breathing Space", never):
+        assert wrong not in text
+
+
+def test_a_scottish_company_is_not_told_where_it_will_be_sued(renderer: Renderer) -> None:
+    text, annexes = claim(renderer, name="Ness Joinery Ltd", postcode="IV2 3BW")
+
+    assert "we intend to issue court proceedings without further notice" in text
     assert annexes == []
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from itertools import product as all_pairs
 
@@ -26,6 +27,7 @@ FAMILIES = (
     "courtesy",
     "first_reminder",
     "second_reminder",
+    "consumer_notice",
     "final_demand",
     "formal_notice",
     "letter_before_action",
@@ -315,11 +317,10 @@ def test_the_german_final_demand_names_the_law_and_the_register(renderer: Render
 
 
 def test_the_british_letter_before_action_gives_fourteen_days(renderer: Renderer) -> None:
-    for dated in (True, False):
-        request = sample_request(
-            "letter_before_action", "registered_letter", "en", with_deadline=dated
-        )
-        text = words(renderer.render(request))
+    request = sample_request("letter_before_action", "registered_letter", "en")
+    for pay_by in (date(2026, 3, 24), None):
+        notice = request.notice.model_copy(update={"pay_by": pay_by})
+        text = words(renderer.render(replace(request, notice=notice)))
 
         for part in (
             "LETTER BEFORE ACTION",

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifier.content.samples import TENANTS
 from standalone.catalog import SERVICES
 from standalone.checkup import finding, installation, running
 from standalone.checkup.finding import Verdict
@@ -97,3 +98,16 @@ def test_the_age_of_the_outbox_is_read_from_the_metrics() -> None:
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 def test_every_service_has_one_newest_migration(service: object) -> None:
     assert running.head_of(service)
+
+
+def test_a_creditor_whose_formal_notices_would_fail_is_named_with_the_fields() -> None:
+    whole = TENANTS["de"]
+    lacking = TENANTS["fr"].model_copy(
+        update={"legal": TENANTS["fr"].legal.model_copy(update={"capital": "", "form": "SAS"})}
+    )
+
+    found = running.creditors([whole, lacking])
+
+    assert found.verdict is Verdict.WARNING
+    assert found.detail == "formal notices will fail without ateliers-durand: legal.capital"
+    assert running.creditors([whole]).verdict is Verdict.OK

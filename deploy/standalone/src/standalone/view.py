@@ -81,6 +81,11 @@ class View:
         table = Table.grid(padding=(0, 2))
         docs = "\n".join(f"{connection.urls[key]}/docs  [dim]{_NAMES[key]}[/]" for key in _NAMES)
         where = "" if _is_default(connection.data) else f" --data {connection.data}"
+        engine, notifier = connection.urls["engine"], connection.urls["notifier"]
+        table.add_row(
+            "[bold]For people[/]",
+            f"{engine}/work  [dim]Work list[/]\n{notifier}/desk  [dim]Messages desk[/]",
+        )
         table.add_row(
             "[bold]Caught mail[/]", f"{connection.urls['catcher']}  [dim]e-mail, SMS, letters[/]"
         )

@@ -53,8 +53,9 @@ from notifier.handlers.suppressing import SuppressingVerdicts
 from notifier.handlers.sweep import Sweeper
 from notifier.handlers.write import Scribe
 from notifier.listeners import make_listeners
+from notifier.office import open_office
 from notifier.ports.ledger import Ledger
-from notifier.ports.portal import Accounts
+from notifier.ports.portal import Accounts, Arrangements
 from notifier.reception import make_reception
 from notifier.schema import SCHEMA
 from notifier.settings import Settings
@@ -73,6 +74,7 @@ async def build(
     ledger: Ledger | None = None,
     clock: Clock | None = None,
     accounts: Accounts | None = None,
+    arrangements: Arrangements | None = None,
     make_sender: Callable[..., Sender] = Sender,
     make_sweeper: Callable[..., Sweeper] = Sweeper,
 ) -> Service:
@@ -85,6 +87,7 @@ async def build(
         ledger: instead of the one at the configured address.
         clock: instead of the machine's.
         accounts: of debtors, instead of the ledger's at the configured address.
+        arrangements: that tenants allow, instead of the engine's at the configured address.
         make_sender: instead of `Sender`: with points to crash at, or a bug on purpose.
         make_sweeper: instead of `Sweeper`.
     """
@@ -100,7 +103,13 @@ async def build(
     peers = httpx.AsyncClient(limits=httpx.Limits(max_connections=50), trust_env=False)
     ledger = ledger or _ledger(settings, peers)
     reception = make_reception(
-        settings, db=db, ledger=ledger, clock=clock, client=peers, accounts=accounts
+        settings,
+        db=db,
+        ledger=ledger,
+        clock=clock,
+        client=peers,
+        accounts=accounts,
+        arrangements=arrangements,
     )
     channels = make_channels(settings, allowance=make_allowance(settings, db))
     renderer = await asyncio.to_thread(
@@ -113,17 +122,8 @@ async def build(
         currency=settings.cost_currency,
         registry=registry,
     )
-    consumer = Consumer(
-        name="notifier",
-        db=db,
-        bus=bus,
-        topics=TOPICS,
-        apply=RecordEvents(SqlInbox(), settler),
-        feeds=feeds or _feeds(settings, peers),
-        anti_entropy_s=settings.anti_entropy_s,
-        watchdog_s=settings.watchdog_s,
-        registry=registry,
-    )
+    feeds = feeds or _feeds(settings, peers)
+    consumer = _consumer(settings, db, bus, RecordEvents(SqlInbox(), settler), feeds, registry)
     worker = f"{socket.gethostname()}:{settings.http_port}"
     async with db.worker() as connection:
         await SqlMessages().drop_claims(connection, worker=worker)
@@ -178,6 +178,17 @@ async def build(
         app.include_router(router)
     app.include_router(feed_router(db, consumer))
     reception.pages.install(app)
+    open_office(
+        app,
+        settings,
+        db=db,
+        ledger=ledger,
+        settler=settler,
+        clock=clock,
+        renderer=renderer,
+        editor=editor,
+        trials=trials,
+    )
 
     async def close() -> None:
         for channel in set(channels.values()):
@@ -196,9 +207,31 @@ async def build(
             "consumer": consumer.run,
             **carriers.loops,
             **listeners.loops,
+            **reception.loops,
             **_loops(db, senders, sweeper, listeners.wakes),
         },
         close=close,
+    )
+
+
+def _consumer(
+    settings: Settings,
+    db: Database,
+    bus: Bus,
+    apply: RecordEvents,
+    feeds: Mapping[str, FeedClient],
+    registry: CollectorRegistry,
+) -> Consumer:
+    return Consumer(
+        name="notifier",
+        db=db,
+        bus=bus,
+        topics=TOPICS,
+        apply=apply,
+        feeds=feeds,
+        anti_entropy_s=settings.anti_entropy_s,
+        watchdog_s=settings.watchdog_s,
+        registry=registry,
     )
 
 

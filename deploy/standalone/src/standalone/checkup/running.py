@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -19,6 +20,8 @@ from alembic.script import ScriptDirectory
 from prometheus_client.parser import text_string_to_metric_families
 
 from dunning_common.clock import SystemClock
+from dunning_common.events.tenants import TenantRegisteredV1
+from dunning_common.legal_identity import lacks_of
 from standalone import tokens
 from standalone.catalog import SERVICES, Service
 from standalone.checkup.finding import Check, Finding, failed, ok, skipped, warning
@@ -52,6 +55,7 @@ class Patient:
         yield "clocks", self._clocks
         yield "outbox", self._outbox
         yield "parked events", self._parked
+        yield "creditors", self._creditors
 
     def _service(self, service: Service) -> Finding:
         url = self._connection.urls[service.key]
@@ -184,6 +188,34 @@ class Patient:
                 "GET /internal/parked shows why; mend the cause, then retry or discard them there",
             )
         return ok("parked events", "none") if counts else skipped("parked events", "no answer")
+
+    def _creditors(self) -> Finding:
+        """What formal notices would fail for."""
+        if not self._connection.postgres:
+            return skipped("creditors", "the database is not reachable from here")
+        sql = "SELECT coalesce(jsonb_agg(profile ORDER BY tenant), '[]')::text FROM ingest.tenant"
+        try:
+            found = asyncio.run(_fetch(self._admin_url(), sql))
+        except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+            return skipped("creditors", f"cannot be read: {error!r}")
+        return creditors([TenantRegisteredV1.model_validate(one) for one in json.loads(found)])
+
+
+def creditors(tenants: Sequence[TenantRegisteredV1]) -> Finding:
+    """Whether every tenant is registered with what its country wants on formal letters."""
+    lacking = {tenant.tenant_id: lacks_of(tenant) for tenant in tenants}
+    shown = [
+        f"{name}: {', '.join(lack.pointer[1:].replace('/', '.') for lack in lacks)}"
+        for name, lacks in lacking.items()
+        if lacks
+    ]
+    if shown:
+        return warning(
+            "creditors",
+            f"formal notices will fail without {'; '.join(shown)}",
+            "register the tenant again with it; GET /v1/tenants/{tenant} names the law",
+        )
+    return ok("creditors", f"{len(tenants)} registered with what their formal notices need")
 
 
 def head_of(service: Service) -> str | None:

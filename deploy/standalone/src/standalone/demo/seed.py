@@ -19,6 +19,11 @@ from standalone.timeline import Player, Progress, TimelineError
 STATE_FILE = "demo.json"
 SEED = 20_26
 PLAYED_DAYS = 91
+PAY_LINK = (
+    "https://pay.ateliers-lumiere.example/?ref={reference}&amount={amount}&currency={currency}"
+)
+"""Nobody is there: what stands in it is to be looked at."""
+
 _KNOWN_TIMEOUT_S = 60.0
 
 
@@ -81,11 +86,23 @@ async def play(client: Client, made: Portfolio, *, until: date, tell: Any) -> No
     zone = ZoneInfo(made.tenant["zone"])
     await client.put("ingest", f"/v1/tenants/{client.tenant}", made.tenant)
     await wait_until_known(client)
+    await offer_payment(client)
     player = Player(client, zone=zone, tell=tell)
     clock = await client.get("engine", "/v1/clock")
     if datetime.fromisoformat(clock["now"]).astimezone(zone).date() <= made.opening.on:
         await player.upload(made.opening)
     await player.play(made.days, until=until)
+
+
+async def offer_payment(client: Client) -> None:
+    """Let messages and debtors' pages show a button to pay with, unless somebody has set that.
+
+    Raises:
+        ClientError: it cannot be set.
+    """
+    settings = await client.get("notifier", "/v1/portal-settings")
+    if settings["stored_by"] is None:
+        await client.put("notifier", "/v1/portal-settings", {"pay_link": PAY_LINK})
 
 
 async def wait_until_known(client: Client) -> None:

@@ -78,6 +78,26 @@ class NoticeItemV2(NoticeItem):
     charge_basis: tuple[ChargeBasis, ...] = ()
 
 
+class AnnouncedCharge(Contract):
+    """A charge that is not owed yet: what will be, when the debtor does not pay in time.
+
+    `amount_minor` is in minor units of the invoice's currency; `basis` is as in `ChargeBasis`.
+    """
+
+    kind: ChargeKind
+    amount_minor: int
+    basis: str
+
+
+class NoticeItemV3(NoticeItemV2):
+    """One invoice inside a notice, as it was when the notice was decided.
+
+    Beside what `NoticeItemV2` says: the charges `announced`, of which nothing is owed yet.
+    """
+
+    announced: tuple[AnnouncedCharge, ...] = ()
+
+
 class NoticeMessageV2(Contract):
     """One message of a notice, at most one per channel; it covers `invoice_ids` of its items.
 
@@ -150,7 +170,16 @@ class NoticeRequestedV2(Payload):
     unallocated: tuple[UnallocatedMoney, ...] = ()
 
 
-NoticeRequested = NoticeRequestedV1 | NoticeRequestedV2
+class NoticeRequestedV3(NoticeRequestedV2):
+    """Remind the debtor: one notice, at most one message per channel, that announces a charge.
+
+    Like the second version, which everything else is still told in; its items are `NoticeItemV3`.
+    """
+
+    items: tuple[NoticeItemV3, ...]
+
+
+NoticeRequested = NoticeRequestedV1 | NoticeRequestedV2 | NoticeRequestedV3
 
 
 def as_requested_v2(notice: NoticeRequested) -> NoticeRequestedV2:
@@ -325,6 +354,7 @@ class CreditBlockChangedV1(Payload):
 DunningEvent = (
     NoticeRequestedV1
     | NoticeRequestedV2
+    | NoticeRequestedV3
     | NoticeRevokedV1
     | CaseOpenedV1
     | LevelServedV1

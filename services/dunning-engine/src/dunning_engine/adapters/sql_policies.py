@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from dunning_engine.adapters.builtin_policies import builtin_policies
+from dunning_engine.adapters.builtin_policies import builtin_policies, builtin_versions
 from dunning_engine.adapters.pg_signals import signal_accounts
 from dunning_engine.adapters.sql_activations import SqlActivations
 from dunning_engine.domain.case import PolicyKey
@@ -171,10 +171,7 @@ class SqlPolicies(SqlActivations):
         return None if found is None else str(found)
 
     def _known(self, item: tuple[str, PolicyKey]) -> Policy | None:
-        built_in = builtin_policies().get(item[1][0])
-        if built_in is not None and built_in.key == item[1]:
-            return built_in
-        return self._cache.get(item)
+        return builtin_versions().get(item[1]) or self._cache.get(item)
 
     def _keep(self, row: Mapping[str, Any]) -> Policy:
         policy = read_policy(

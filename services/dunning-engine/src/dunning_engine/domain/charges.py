@@ -9,8 +9,8 @@ from uuid import UUID
 from dunning_common.ids import name_id
 from dunning_common.values import Value, replace
 from dunning_engine.domain.account import Account
-from dunning_engine.domain.case import Balance, Case
-from dunning_engine.domain.compensation import fixed_compensation
+from dunning_engine.domain.case import Balance, Case, Served
+from dunning_engine.domain.compensation import FixedSum, fixed_compensation, notice_days
 from dunning_engine.domain.fees import Fee, FeePer, fee_minor
 from dunning_engine.domain.interest import (
     ChargeSegment,
@@ -19,7 +19,7 @@ from dunning_engine.domain.interest import (
     runs_from_notice,
 )
 from dunning_engine.domain.law import Confidence
-from dunning_engine.domain.policy import Charge, Level, Policy
+from dunning_engine.domain.policy import Charge, Level, Policy, Template
 from dunning_engine.domain.rates import RateBook
 from dunning_engine.domain.schedule import add_days
 from dunning_engine.domain.verdict import Fact, Step, step
@@ -43,11 +43,23 @@ class ChargePlan(Value, frozen=True, kw_only=True):
     per: FeePer = "invoice"
 
 
+class Announcement(Value, frozen=True, kw_only=True):
+    """A charge that a notice only announces: what will be asked for when it is not paid in time.
+
+    Nothing is owed of it yet, and nothing is booked.
+    """
+
+    kind: Charge
+    amount_minor: int
+    basis: str
+
+
 class Assessment(Value, frozen=True, kw_only=True):
     """What a level charges, with a step for each charge that was taken or left out."""
 
     charges: tuple[ChargePlan, ...]
     steps: tuple[Step, ...]
+    announced: tuple[Announcement, ...] = ()
 
     def minor(self, kind: Charge) -> int:
         """The charge of that kind in minor units; 0 when there is none."""
@@ -60,6 +72,8 @@ class Assessment(Value, frozen=True, kw_only=True):
         return lines[-1].rate_percent if lines else None
 
 
+CONSUMER_NOTICE: Template = "consumer_notice"
+"""The free notice to a consumer that names the sum to come, in Belgium and the Netherlands."""
 _NOTHING = Assessment(charges=(), steps=())
 
 
@@ -71,7 +85,8 @@ def assess(
     Raises:
         MissingRateError: a half-year of the interest is not in the book.
     """
-    if not level.charges and level.fee is None:
+    announces = level.template == CONSUMER_NOTICE and account.kind == "consumer"
+    if not level.charges and level.fee is None and not announces:
         return _NOTHING
     if today < case.due_on:  # counted from another day than the due date, it may come before that
         return Assessment(charges=(), steps=(step("no_charges", reason="not_due_yet"),))
@@ -80,12 +95,14 @@ def assess(
         starts_on = interest_starts_on(account, case, policy, country)
         found.append(_interest(account, case, country, level, starts_on, today, rates))
     if country and "compensation" in level.charges:
-        found.append(_compensation(account, case, country, level, today, rates))
+        found.append(_compensation(account, case, policy, country, level, today, rates))
     if level.fee:
         found.append(_fee(account, case, policy, level, level.fee, today))
+    announced = _announced(account, case, country, rates) if country and announces else None
     return Assessment(
         charges=tuple(charge for charge, _ in found if charge),
-        steps=tuple(reason for _, reason in found),
+        steps=(*(reason for _, reason in found), *((announced[1],) if announced else ())),
+        announced=(announced[0],) if announced and announced[0] else (),
     )
 
 
@@ -98,10 +115,7 @@ def interest_starts_on(account: Account, case: Case, policy: Policy, country: st
     if not runs_from_notice(country, account.kind, case.issued_on):
         return starts_on
     for done in case.served:
-        level = policy.level(done.level_no)
-        # A reminder that only counts as the formal notice, after a migration, is none.
-        was_sent = done.outcome == "served" and level and level.code == done.code
-        if was_sent and level and level.template == "formal_notice":
+        if _was(done, policy, "formal_notice"):
             return max(starts_on, add_days(done.on, 1))
     return None
 
@@ -160,18 +174,28 @@ def _undisputed(case: Case, starts_on: date) -> tuple[Balance, ...]:
 
 
 def _compensation(
-    account: Account, case: Case, country: str, level: Level, today: date, rates: RateBook
+    account: Account,
+    case: Case,
+    policy: Policy,
+    country: str,
+    level: Level,
+    today: date,
+    rates: RateBook,
 ) -> tuple[ChargePlan | None, Step]:
     if case.compensation_charged:
         return None, step("no_compensation", reason="charged_before")
-    found = fixed_compensation(
+    debt_minor = case.balances[0].open_minor if case.balances else case.open_minor
+    noticed_on = _noticed_on(case, policy) if account.kind == "consumer" else None
+    if noticed_on:
+        debt_minor = _least_since(case, noticed_on)
+    last_free_day = noticed_on and add_days(noticed_on, notice_days(country, account.kind))
+    found = _fixed_sum(
+        account,
+        case,
         country,
-        account.kind,
-        currency=case.currency,
-        debt_minor=case.balances[0].open_minor if case.balances else case.open_minor,
-        issued_on=case.issued_on,
-        due_on=case.due_on,
-        rates=rates,
+        debt_minor,
+        rates,
+        is_owed=bool(last_free_day and today > last_free_day),
     )
     if isinstance(found, str):
         return None, step("no_compensation", reason=found)
@@ -182,6 +206,68 @@ def _compensation(
         basis=found.basis,
         **_doubt(found.confidence),
     )
+
+
+def _announced(
+    account: Account, case: Case, country: str, rates: RateBook
+) -> tuple[Announcement | None, Step]:
+    """What a consumer will owe beside the principal when its free notice changes nothing."""
+    if case.compensation_charged:
+        return None, step("no_announcement", reason="charged_before")
+    found = _fixed_sum(account, case, country, case.due_minor, rates, is_owed=True)
+    if isinstance(found, str):
+        return None, step("no_announcement", reason=found)
+    announced = Announcement(
+        kind="compensation", amount_minor=found.amount_minor, basis=found.basis
+    )
+    return announced, step(
+        "announced",
+        amount_minor=found.amount_minor,
+        basis=found.basis,
+        **_doubt(found.confidence),
+    )
+
+
+def _fixed_sum(
+    account: Account, case: Case, country: str, debt_minor: int, rates: RateBook, *, is_owed: bool
+) -> FixedSum | str:
+    return fixed_compensation(
+        country,
+        account.kind,
+        currency=case.currency,
+        debt_minor=debt_minor,
+        issued_on=case.issued_on,
+        due_on=case.due_on,
+        rates=rates,
+        tags=frozenset((*account.tags, *case.tags)),
+        consumer_conditions_met=is_owed,
+    )
+
+
+def _noticed_on(case: Case, policy: Policy) -> date | None:
+    """The day on which the last notice went out that named a consumer the sum to come."""
+    return next(
+        (done.on for done in reversed(case.served) if _was(done, policy, CONSUMER_NOTICE)), None
+    )
+
+
+def _was(done: Served, policy: Policy, template: Template) -> bool:
+    """Did a notice of that template go out? One that only stands for it, after a migration, no."""
+    level = policy.level(done.level_no)
+    return bool(
+        done.outcome == "served"
+        and level
+        and level.code == done.code
+        and level.template == template
+    )
+
+
+def _least_since(case: Case, day: date) -> int:
+    """The smallest principal owed since a day, without what is disputed: never more than named."""
+    later = [balance.open_minor for balance in case.balances if balance.since > day]
+    before = [balance.open_minor for balance in case.balances if balance.since <= day]
+    owed = [*later, *before[-1:], case.due_minor]
+    return min(owed)
 
 
 def _doubt(confidence: Confidence) -> dict[str, Fact]:

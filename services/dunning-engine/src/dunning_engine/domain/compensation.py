@@ -36,12 +36,14 @@ def fixed_compensation(
     issued_on: date,
     due_on: date,
     rates: RateBook = _NO_RATES,
+    tags: frozenset[str] = frozenset(),
     consumer_conditions_met: bool = False,
 ) -> FixedSum | str:
     """The fixed sum for recovery costs, or a code that says why there is none.
 
     Codes: `no_fixed_sum_in_law`, `consumer`, `consumer_conditions` (a consumer owes it only after
-    conditions that were not met), `before_the_law`, `other_currency`, `no_conversion_rate`.
+    conditions that were not met), `only_if_agreed` (and no tag says so), `before_the_law`,
+    `other_currency`, `no_conversion_rate`.
 
     Args:
         country: The law, as an ISO 3166-1 code.
@@ -51,19 +53,26 @@ def fixed_compensation(
         issued_on: The invoice date; it stands for the contract's.
         due_on: The due date.
         rates: For Poland, the rate of the month before the due date, series `nbp_eur`.
-        consumer_conditions_met: The contract's clause (Belgium), the letter of 14 days (Belgium,
-            the Netherlands) were there; someone has to know.
+        tags: The debtor's and the invoice's: `penalty_clause` says that the contract has one.
+        consumer_conditions_met: The free notice (Belgium, the Netherlands) went out and its days
+            have passed, or the sum is only announced.
     """
     rules = _rules(country, kind)
     if not rules:
         return "consumer" if _rules(country, "business") else "no_fixed_sum_in_law"
-    found = [rule for rule in rules if in_force((rule,), _day(rule, issued_on, due_on), _NO_TAGS)]
+    found = [rule for rule in rules if in_force((rule,), _day(rule, issued_on, due_on), tags)]
     if not found:
-        return "before_the_law"
+        wanted = {rule.tag for rule in rules if rule.tag}
+        return "only_if_agreed" if wanted - tags else "before_the_law"
     return _sum(found[0], currency, debt_minor, due_on, rates, consumer_conditions_met)
 
 
-_NO_TAGS: frozenset[str] = frozenset()
+def notice_days(country: str, kind: DebtorKind) -> int:
+    """For so many days after a free notice to a consumer nothing may be asked for; 0: no such law.
+
+    On the day `sent + notice_days` it can still pay for free.
+    """
+    return max((rule.notice_days for rule in _rules(country, kind)), default=0)
 
 
 @cache

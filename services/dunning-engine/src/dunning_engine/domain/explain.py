@@ -14,6 +14,7 @@ from dunning_common.money import to_decimal_string
 from dunning_engine.domain.account import Account
 from dunning_engine.domain.case import Case, PolicyKey, Served
 from dunning_engine.domain.decision import decide
+from dunning_engine.domain.failure_words import what_failed, what_helps
 from dunning_engine.domain.policy import Policy
 from dunning_engine.domain.rates import RateBook
 from dunning_engine.domain.schedule import Calendar
@@ -115,6 +116,8 @@ def _next(verdict: Verdict, zone: str) -> NextStep | None:
     )
 
 
+FAILURE_STEPS = frozenset({"attempts", "dead_end"})
+"""Steps that say that tries to send came to nothing."""
 OBSTACLE_STEPS = (
     "held",
     "attempts",
@@ -133,7 +136,11 @@ OBSTACLE_STEPS = (
 
 def _obstacles(verdict: Verdict, currency: str, zone: str) -> tuple[Obstacle, ...]:
     found = [
-        Obstacle(code=step.code, words=words, until=_instant(dict(step.facts).get("until")))
+        Obstacle(
+            code=step.code,
+            words=words + (_cause(verdict) if step.code in FAILURE_STEPS else ""),
+            until=_instant(dict(step.facts).get("until")),
+        )
         for step in verdict.trace
         if step.code in OBSTACLE_STEPS and (words := _say(step, currency, zone))
     ]
@@ -143,10 +150,27 @@ def _obstacles(verdict: Verdict, currency: str, zone: str) -> tuple[Obstacle, ..
     return tuple(found)
 
 
+def _cause(verdict: Verdict) -> str:
+    """What stood in the way of the last try, and what helps."""
+    words = _reason(verdict)
+    return f" {words[:1].upper()}{words[1:]}.{_remedy(verdict)}"
+
+
+def _reason(verdict: Verdict) -> str:
+    reason = verdict.reason or ""
+    return REASONS.get(reason) or what_failed(reason) or "an unknown reason"
+
+
+def _remedy(verdict: Verdict) -> str:
+    tried = FAILURE_STEPS & {step.code for step in verdict.trace}
+    said = what_helps(verdict.reason or "") if tried else ""
+    return f" {said}" if said else ""
+
+
 def _conclusion(verdict: Verdict, zone: str) -> str:
     level = f"Level {verdict.level_no} ({verdict.level})"
     when = _local(verdict.at, zone)
-    reason = REASONS.get(verdict.reason or "", verdict.reason or "an unknown reason")
+    reason = _reason(verdict)
     then = f" It is looked at again on {when}." if verdict.at else ""
     sentences: dict[CaseState, str] = {
         "due": f"{level} goes out now.",
@@ -156,7 +180,8 @@ def _conclusion(verdict: Verdict, zone: str) -> str:
         "held": f"{level} is held back." + (f" It can go out on {when}." if verdict.at else ""),
         "in_flight": "Nothing else is decided until the notice on its way is settled.",
         "awaiting_approval": f"{level} waits for somebody to approve it.",
-        "blocked": f"{level if verdict.level else 'The case'} is blocked: {reason}.{then}",
+        "blocked": f"{level if verdict.level else 'The case'} is blocked: {reason}."
+        f"{_remedy(verdict)}{then}",
         "handed_over": f"{level}: the case is handed over ({verdict.reason}), no message is sent.",
         "exhausted": "The ladder has no further level.",
         "closed": f"The case is closed: {reason}.",
@@ -169,12 +194,6 @@ REASONS = {
     "cancelled": "the invoice was cancelled",
     "written_off": "the rest was written off",
     "handed_over": "it was handed over",
-    "no_address": "there is no address for any of its channels",
-    "undeliverable": "no channel got through",
-    "bounced": "what was sent came back",
-    "address_bounced": "what was sent to its addresses before came back",
-    "opted_out": "the debtor wants no messages by its channels",
-    "no_consent": "nobody consented to its channels",
     "below_minimum": "less is owed than the level's minimum",
     "missing_rate": "a reference rate for the interest is missing",
     "not_applicable": "its conditions do not hold",
@@ -216,7 +235,8 @@ NOT_CHARGED = {
     "none_in_this_currency": "the policy names none for this currency and amount",
     "only_if_agreed": "the law gives it only where the contract says so",
     "rate_not_kept": "its rate moves from day to day and is not kept here",
-    "consumer_conditions": "a consumer owes it only after conditions that nobody confirmed",
+    "consumer_conditions": "a consumer owes it only when a free notice that named it changed "
+    "nothing in the time that the law gives",
     "no_conversion_rate": "the rate that converts it from euros is missing",
 }
 
@@ -291,10 +311,8 @@ def _gap(facts: Facts, _currency: str, _zone: str) -> str:
 
 
 def _retry(facts: Facts, _currency: str, _zone: str) -> str:
-    return (
-        f"{facts['failures']} tries failed ({facts['reason']}): again from {facts['day']} at the "
-        "earliest."
-    )
+    why = what_failed(str(facts["reason"] or "failed"))
+    return f"{facts['failures']} tries failed ({why}): again from {facts['day']} at the earliest."
 
 
 def _moment(facts: Facts, _currency: str, zone: str) -> str | None:
@@ -315,8 +333,8 @@ def _held(facts: Facts, _currency: str, zone: str) -> str:
 
 def _attempts(facts: Facts, _currency: str, _zone: str) -> str:
     return (
-        f"{facts['failures']} tries failed, the most that the policy allows: mend the contacts to "
-        "go on."
+        f"{facts['failures']} tries failed, the most that the policy allows: it goes on when the "
+        "contacts are stored again."
     )
 
 
@@ -393,6 +411,13 @@ SENTENCES: Mapping[str, Callable[[Facts, str, str], str | None]] = {
     "compensation": _compensation,
     "no_compensation": lambda facts, *_: (
         f"No fixed compensation: {NOT_CHARGED[str(facts['reason'])]}."
+    ),
+    "announced": lambda facts, currency, *_: (
+        f"It announces {_money(facts['amount_minor'], currency)} of costs for when it changes "
+        f"nothing ({facts['basis']}).{_doubt(facts)}"
+    ),
+    "no_announcement": lambda facts, *_: (
+        f"It announces no costs: {NOT_CHARGED[str(facts['reason'])]}."
     ),
 }
 

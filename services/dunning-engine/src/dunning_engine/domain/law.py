@@ -88,7 +88,8 @@ class FixedSumRule(LawRule):
 
     The sums are of `currency` too; or, with `converted_by`, euros that the monthly series of that
     name converts into it. `by_due_date`: the due date decides whether the rule is in force.
-    `has_consumer_conditions`: a consumer owes it only after conditions that `note` names.
+    `has_consumer_conditions`: a consumer owes it only after conditions that `note` names; one of
+    them is a free notice that names the sum, sent more than `notice_days` before.
     """
 
     bands: tuple[Band, ...]
@@ -98,6 +99,7 @@ class FixedSumRule(LawRule):
     converted_by: str | None = None
     by_due_date: bool = False
     has_consumer_conditions: bool = False
+    notice_days: int = 0
 
 
 _Rule = TypeVar("_Rule", bound=LawRule)

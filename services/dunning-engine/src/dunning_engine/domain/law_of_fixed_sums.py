@@ -17,6 +17,14 @@ from dunning_engine.domain.law_of_interest import (
     FR_PUBLIC_FROM,
 )
 
+PENALTY_CLAUSE = "penalty_clause"
+"""The tag of debtors or invoices whose contract has a clause that gives the legal maximum."""
+CONSUMER_NOTICE_DAYS = 20
+"""From the day on which a notice to a consumer was sent: 14 days, and six for the post.
+
+Belgium counts from the third working day after posting (CDE XIX.2), which Sundays, holidays and a
+Saturday at the end put off to the sixth day; the Netherlands from the day after receipt.
+"""
 _FORTY = (Band(limit=None, base=Decimal(40)),)
 
 
@@ -101,13 +109,16 @@ FIXED_SUM_RULES = (
         country="BE",
         kinds=("consumer",),
         valid_from=date(2023, 9, 1),
+        tag=PENALTY_CLAUSE,
         bands=_bands((150, "20", "0"), (500, "30", "10"), (None, "65", "5")),
         maximum=Decimal(2000),
         has_consumer_conditions=True,
+        notice_days=CONSUMER_NOTICE_DAYS,
         basis="CDE XIX.4",
         source="SPF Economie, CDE, livre XIX (loi du 4 mai 2023)",
-        note="The most that a clause of the contract may give, after a free first reminder and 14 "
-        "days from the third working day after posting (the next day if electronic).",
+        note="The most that a clause of the contract may give, so only debtors or invoices tagged "
+        f"`{PENALTY_CLAUSE}`; after a free first reminder and 14 days from the third working day "
+        "after posting (the next day if electronic).",
     ),
     FixedSumRule(
         country="NL",
@@ -128,10 +139,12 @@ FIXED_SUM_RULES = (
         minimum=Decimal(40),
         maximum=Decimal(6775),
         has_consumer_conditions=True,
+        notice_days=CONSUMER_NOTICE_DAYS,
         basis="art. 6:96 lid 5 en 6 BW, Besluit BIK",
         source="wetten.overheid.nl, Besluit vergoeding voor buitengerechtelijke incassokosten",
         note="After a free letter that states the exact cost and gives 14 days from the day after "
-        "its receipt.",
+        "its receipt (HR 25 November 2016, ECLI:NL:HR:2016:2704); one sum for all invoices that "
+        "it could name (lid 7).",
     ),
     FixedSumRule(
         country="LU",

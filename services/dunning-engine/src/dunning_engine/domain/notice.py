@@ -16,7 +16,7 @@ from dunning_common.ids import name_id
 from dunning_common.values import Value, replace
 from dunning_engine.domain.account import Account
 from dunning_engine.domain.case import Case, PolicyKey
-from dunning_engine.domain.charges import Assessment, ChargePlan
+from dunning_engine.domain.charges import Announcement, Assessment, ChargePlan
 from dunning_engine.domain.policy import CHANNELS, TEMPLATES, Channel, Level, Policy, Template
 from dunning_engine.domain.schedule import add_days
 
@@ -30,8 +30,8 @@ class NoticeItem(Value, frozen=True, kw_only=True):
 
     `interest_minor`, `compensation_minor` and `fee_minor` are charged by this notice, interest at
     `interest_percent` a year on its last day; `charges_open_minor` was charged before and is still
-    owed. `disputed_minor` of `open_minor` is not asked for. `attempt` is the try this notice is for
-    the case.
+    owed. `announced` is not owed yet: it will be when the notice changes nothing. `disputed_minor`
+    of `open_minor` is not asked for. `attempt` is the try this notice is for the case.
     """
 
     invoice_id: str
@@ -58,6 +58,7 @@ class NoticeItem(Value, frozen=True, kw_only=True):
     policy_version: int
     pay_by: date | None = None
     charges: tuple[ChargePlan, ...] = ()
+    announced: tuple[Announcement, ...] = ()
     tags: tuple[str, ...] = ()
 
 
@@ -118,6 +119,7 @@ def compose_item(case: Case, level: Level, today: date, assessed: Assessment) ->
         policy_version=case.policy_version,
         pay_by=None if level.pay_within_days is None else add_days(today, level.pay_within_days),
         charges=assessed.charges,
+        announced=assessed.announced,
         tags=case.tags,
     )
 
@@ -130,7 +132,7 @@ def group_items(
     apart: list[NoticeItem] = []
     for item in sorted(items, key=lambda item: (item.due_on, item.invoice_id)):
         policy = policies[item.policy_id, item.policy_version]
-        alone = policy.consolidation == "invoice" or policy.separate_tags & set(item.tags)
+        alone = policy.consolidation == "invoice" or not policy.separate_tags.isdisjoint(item.tags)
         (apart if alone else joint).append(item)
     return [*([joint] if joint else []), *([item] for item in apart)]
 
@@ -143,7 +145,7 @@ def compose_notices(
     today: date,
 ) -> tuple[NoticePlan, ...]:
     """The notices that speak of all the items."""
-    return tuple(_compose(account, group, now, today) for group in group_items(items, policies))
+    return tuple([_compose(account, group, now, today) for group in group_items(items, policies)])
 
 
 def _compose(
@@ -162,9 +164,11 @@ def _compose(
         pay_by=leading.pay_by,
         items=tuple(ordered),
         messages=tuple(
-            _message(channel, covered)
-            for channel in CHANNELS
-            if (covered := [item for item in ordered if channel in item.channels])
+            [
+                _message(channel, covered)
+                for channel in CHANNELS
+                if (covered := [item for item in ordered if channel in item.channels])
+            ]
         ),
     )
 
@@ -192,7 +196,7 @@ def _message(channel: Channel, covered: Sequence[NoticeItem]) -> NoticeMessage:
         template=leading.template,
         level=leading.level,
         level_no=leading.level_no,
-        invoice_ids=tuple(item.invoice_id for item in covered),
+        invoice_ids=tuple([item.invoice_id for item in covered]),
     )
 
 

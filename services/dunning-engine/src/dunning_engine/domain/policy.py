@@ -18,6 +18,7 @@ Template = Literal[
     "courtesy",
     "first_reminder",
     "second_reminder",
+    "consumer_notice",
     "final_demand",
     "formal_notice",
     "letter_before_action",
@@ -58,7 +59,15 @@ BUILT_IN_BY_COUNTRY = {
     "IT": "italy-b2b",
     "NL": "netherlands-b2b",
 }
+BUILT_IN_FOR_CONSUMERS = {"BE": "belgium-consumer", "NL": "netherlands-consumer"}
+"""Where the law wants a ladder of their own for consumers."""
 LAST_RESORT_POLICY_ID = "france-b2b"
+
+
+def built_in_policy_id(country: str, kind: str) -> str | None:
+    """The built-in policy of a country for that kind of debtor; None where there is none."""
+    known = BUILT_IN_FOR_CONSUMERS.get(country) if kind == "consumer" else None
+    return known or BUILT_IN_BY_COUNTRY.get(country)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,4 +191,4 @@ class Policy:
 
     def levels_after(self, level_no: int) -> tuple[Level, ...]:
         """The levels above that number, lowest first; none when the ladder is exhausted."""
-        return tuple(level for level in self.levels if level.level_no > level_no)
+        return tuple([level for level in self.levels if level.level_no > level_no])

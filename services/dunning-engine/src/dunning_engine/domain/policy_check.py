@@ -31,7 +31,11 @@ def check_policy(policy: Policy, facts: PublicFacts) -> list[PolicyProblem]:
     return [
         problem
         for index, level in enumerate(policy.levels)
-        for problem in (*_interest(level, index, missing, facts), *_where(level, index, facts))
+        for problem in (
+            *_interest(level, index, missing, facts),
+            *_where(level, index, facts),
+            *_one_sum(level, index, policy.country),
+        )
     ]
 
 
@@ -58,6 +62,17 @@ def _interest(
             path=("levels", index, "charges"),
             message=f"interest needs the {listed(missing)} rate of {half_year_of(facts.today)}, "
             "which is not in the rate files: add it with its source, or leave interest out",
+        )
+
+
+def _one_sum(level: Level, index: int, country: str | None) -> Iterator[PolicyProblem]:
+    """Art. 6:96 lid 7 BW: invoices that one letter could name have one sum of costs together."""
+    most = level.when.invoices_at_most if level.when else None
+    if country == "NL" and level.template == "consumer_notice" and (most is None or most > 1):
+        yield PolicyProblem(
+            path=("levels", index, "template"),
+            message="names the costs of each invoice, and the law gives one sum for all that are "
+            "overdue (art. 6:96 lid 7 BW): add 'when: {invoices_at_most: 1}' to the level",
         )
 
 

@@ -207,10 +207,11 @@ class _PolicyReader(DocumentReader):
             previous = levels[-1] if levels else None
             levels.append(self.level(item, index, previous, country))
             self.order(index, levels)
-            if levels[-1].final and index + 1 < len(value):
+            if _ends_every_ladder(levels[-1]) and index + 1 < len(value):
                 self.problem(
                     ("levels", index, "final"),
-                    "a final level must be the last; move it to the end or remove 'final'",
+                    "a final level must be the last; move it to the end, say in 'when' whom it is "
+                    "for, or remove 'final'",
                 )
         return tuple(levels)
 
@@ -420,6 +421,11 @@ class _PolicyReader(DocumentReader):
         if is_pre_due:
             self.problem(path, "nothing can be charged before the due date; remove it")
         return frozenset(found)
+
+
+def _ends_every_ladder(level: Level) -> bool:
+    """Is nothing after it ever reached? One for some debtors only is skipped by the others."""
+    return level.final is not None and (level.when is None or level.otherwise == "wait")
 
 
 def _usual_gap(threshold_days: int, anchor: str, previous: Level | None) -> int:

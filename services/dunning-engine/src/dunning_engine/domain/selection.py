@@ -14,7 +14,11 @@ from dunning_common.values import replace
 from dunning_engine.domain.account import Account
 from dunning_engine.domain.case import Case
 from dunning_engine.domain.conditions import Amounts, amount_in
-from dunning_engine.domain.policy import BUILT_IN_BY_COUNTRY, LAST_RESORT_POLICY_ID
+from dunning_engine.domain.policy import (
+    BUILT_IN_FOR_CONSUMERS,
+    LAST_RESORT_POLICY_ID,
+    built_in_policy_id,
+)
 
 Source = Literal["invoice", "debtor", "rule", "default", "built_in"]
 
@@ -175,9 +179,10 @@ def _candidates(facts: Facts, rules: Sequence[Rule]) -> Iterator[tuple[Candidate
             against is None,
         )
     yield _wish("default", facts.default_policy_id, "the tenant's default")
-    known = BUILT_IN_BY_COUNTRY.get(facts.country)
+    known = built_in_policy_id(facts.country, facts.kind)
+    whom = " for consumers" if known in BUILT_IN_FOR_CONSUMERS.values() else ""
     why = (
-        f"it is the built-in policy of {facts.country}"
+        f"it is the built-in policy of {facts.country}{whom}"
         if known
         else f"{facts.country} has no built-in policy; this one is the last resort"
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from dunning_engine.domain.failure_words import what_failed, what_helps
 from dunning_engine.domain.work_item import WorkKind
 
 
@@ -112,7 +113,7 @@ def words_of(cause: Cause) -> str:
         end = f", until {cause.ends_on}" if cause.ends_on else ", without an end"
         return f"Held by {_HOLDS[cause.code]}{by}{end}."
     if said is None:
-        said = f"It did not get through ({cause.code})"
+        said = f"It did not get through: {what_failed(cause.code)}"
     if cause.code == "dispute_overdue" and cause.ends_on:
         said += f" by {cause.ends_on}"
     if cause.level:
@@ -126,4 +127,10 @@ def words_of(cause: Cause) -> str:
 
 def next_step(kind: WorkKind, cause: Cause) -> str:
     """What to do about it."""
+    if (
+        kind == "undeliverable"
+        and cause.code not in _SENTENCES
+        and (said := what_helps(cause.code))
+    ):
+        return said
     return _STEPS_BY_CODE.get(cause.code, NEXT_STEPS[kind])

@@ -12,7 +12,11 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from dunning_common.problems import FieldError, ProblemError, json_pointer
-from dunning_engine.adapters.builtin_policies import builtin_policies, builtin_text
+from dunning_engine.adapters.builtin_policies import (
+    builtin_policies,
+    builtin_text,
+    builtin_versions,
+)
 from dunning_engine.adapters.countries import countries
 from dunning_engine.adapters.policy_yaml import PolicyTextError, TextProblem, parse_policy
 from dunning_engine.adapters.sql_stores import StoreRoom, Stores
@@ -109,12 +113,13 @@ def policy_routes(rooms: StoreRoom, law: Law) -> APIRouter:
         version: Version = None,
         who: Caller = READ,
     ) -> dict[str, Any]:
-        built_in = builtin_policies().get(policy_id)
-        if built_in is not None:
-            if version not in (None, built_in.version):
+        if policy_id in builtin_policies():
+            number = version or builtin_policies()[policy_id].version
+            built_in = builtin_versions().get((policy_id, number))
+            if built_in is None:
                 raise not_found("policy")
             return _built_in(built_in) | {
-                "source": builtin_text(policy_id),
+                "source": builtin_text(policy_id, number),
                 "document": to_document(built_in),
             }
         async with rooms.tenant(who.tenant) as stores:

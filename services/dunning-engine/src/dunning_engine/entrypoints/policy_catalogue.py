@@ -47,11 +47,13 @@ under such a rule says so.
 
 Interest is simple (but for the Netherlands), counted from the day after the due date through the
 day of payment over years of 365 days, and rounded once a claim. A half-year whose rate is missing
-blocks the claim; it is never guessed. `dunning rates check` names what is missing."""
+blocks the claim; it is never guessed. `dunning rates check` names what is missing. What needs a
+lawyer is listed in [templates.md](templates.md)."""
 
 _CHOICE = """\
-Every tenant knows these. A debtor's country chooses among them where nothing else names a policy;
-France's is the last resort."""
+Every tenant knows these. A debtor's country and kind choose among them where nothing else names a
+policy; France's is the last resort. Open cases keep the version that they began with; those before
+the newest are in `policies/earlier`, and GET /v1/policies/{id}?version=1 shows them."""
 _ELSEWHERE = """\
 No statutory claim is known: a policy names no `country` and charges nothing but its own fees. In
 the United States, private claims bear what the contract says, within each state's limits."""

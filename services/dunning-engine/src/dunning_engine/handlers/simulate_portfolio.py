@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from dunning_common.values import replace
 from dunning_engine.domain.case import Case, PolicyKey
-from dunning_engine.domain.policy import BUILT_IN_BY_COUNTRY, Policy
+from dunning_engine.domain.policy import BUILT_IN_BY_COUNTRY, BUILT_IN_FOR_CONSUMERS, Policy
 from dunning_engine.domain.schedule import local_date
 from dunning_engine.domain.simulation import USUAL, Assumptions
 from dunning_engine.domain.simulation_job import LISTED, Job, Purpose
@@ -232,7 +232,8 @@ async def simulate_portfolio(
 
 
 def _built_in(tenant: str) -> list[tuple[str, str]]:
-    return [(tenant, policy_id) for policy_id in sorted(set(BUILT_IN_BY_COUNTRY.values()))]
+    known = {*BUILT_IN_BY_COUNTRY.values(), *BUILT_IN_FOR_CONSUMERS.values()}
+    return [(tenant, policy_id) for policy_id in sorted(known)]
 
 
 async def _candidate(

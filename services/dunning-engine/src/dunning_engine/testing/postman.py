@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from dunning_common.events import notifications as news
-from dunning_common.events.dunning import NoticeMessageV2, NoticeRequestedV2
+from dunning_common.events.dunning import NoticeMessageV2, NoticeRequestedV3
 from dunning_common.events.envelope import Envelope, Payload
 from dunning_common.ids import name_id
 from dunning_engine.adapters.pg_signals import wait_for
@@ -48,7 +48,7 @@ class Postman:
         for request in requests:
             self.seen.add(request.id)
             self.letters.append(request)
-            notice = NoticeRequestedV2.model_validate(request.data)
+            notice = NoticeRequestedV3.model_validate(request.data)
             for message in notice.messages:
                 outcome = self.choose(request, message)
                 if outcome in ("delivered", "bounced"):
@@ -63,7 +63,7 @@ class Postman:
         rows = await self.bench.rows(_NEW_EVENTS, self.read_from)
         self.read_from = rows[0]["xmin"] if rows else self.read_from
         envelopes = [Envelope.from_bytes(row["envelope"]) for row in rows]
-        return [e for e in envelopes if e.type == NoticeRequestedV2.__name__]
+        return [e for e in envelopes if e.type.startswith("NoticeRequested")]
 
     async def run(self) -> None:
         """Deliver until cancelled, whenever something was written into the outbox."""
@@ -79,7 +79,7 @@ def answer(
     request: Envelope, message: NoticeMessageV2, outcome: Outcome, *, reason: str = "no_address"
 ) -> Envelope:
     """What the notifier says about one message of a notice."""
-    notice = NoticeRequestedV2.model_validate(request.data)
+    notice = NoticeRequestedV3.model_validate(request.data)
     common: dict[str, Any] = {
         "notice_id": notice.notice_id,
         "message_id": name_id("message", str(notice.notice_id), message.channel),

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from dunning_common.events.tenants import TenantRegisteredV1
 from invoice_ingest.domain.outcome import Status
 from invoice_ingest.domain.payment_order import Component, OrderChoice, SequenceName
 
@@ -16,6 +17,26 @@ class Taken(BaseModel):
 
     id: str
     status: Status
+
+
+class TenantWarning(BaseModel):
+    """Something that the law wants on the tenant's letters and that is empty."""
+
+    pointer: str
+    detail: str
+    remedy: str
+
+
+class TakenTenant(Taken):
+    """A tenant was registered; what its country's formal notices still lack."""
+
+    warnings: list[TenantWarning] = []
+
+
+class TenantView(TenantRegisteredV1):
+    """What was registered last; what its country's formal notices still lack."""
+
+    warnings: tuple[TenantWarning, ...] = ()
 
 
 class TakenInvoice(Taken):

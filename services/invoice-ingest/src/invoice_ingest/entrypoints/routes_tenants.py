@@ -8,9 +8,17 @@ from fastapi import APIRouter, Depends
 
 from dunning_common.auth import Principal, require
 from dunning_common.events.tenants import TenantRegisteredV1
+from dunning_common.legal_identity import lacks_of
 from dunning_common.problems import ProblemError
 from invoice_ingest.domain.payment_order import LAWS, SEQUENCES, PaymentOrder
-from invoice_ingest.entrypoints.answers import LawView, PaymentOrderView, Taken
+from invoice_ingest.entrypoints.answers import (
+    LawView,
+    PaymentOrderView,
+    Taken,
+    TakenTenant,
+    TenantView,
+    TenantWarning,
+)
 from invoice_ingest.entrypoints.bodies import PaymentOrderBody, TenantBody
 from invoice_ingest.entrypoints.drafts import tenant_profile
 from invoice_ingest.entrypoints.edge import StrictRoute, accepted, problems, unknown_tenant
@@ -29,23 +37,27 @@ def tenant_routes(desk: Desk) -> APIRouter:
         tenant: TenantId,
         body: TenantBody,
         principal: Annotated[Principal, Depends(require("tenants:write"))],
-    ) -> Taken:
-        """Create a tenant or change what is known about it; the last telling wins."""
+    ) -> TakenTenant:
+        """Create a tenant or change what is known about it; the last telling wins.
+
+        `warnings` names what its country's law wants on letters and what is empty here.
+        """
         _check(principal, tenant)
-        status = accepted(await register_tenant(desk, tenant_profile(tenant, body)))
-        return Taken(id=tenant, status=status)
+        profile = tenant_profile(tenant, body)
+        status = accepted(await register_tenant(desk, profile))
+        return TakenTenant(id=tenant, status=status, warnings=list(_warnings(profile)))
 
     @router.get("/{tenant}", summary="Show a tenant", responses=problems(404, 422))
     async def get(
         tenant: TenantId, principal: Annotated[Principal, Depends(require("tenants:read"))]
-    ) -> TenantRegisteredV1:
-        """What was registered last."""
+    ) -> TenantView:
+        """What was registered last, with `warnings` about what its letters lack."""
         _check(principal, tenant)
         async with desk.db.tenant(tenant) as connection:
             profile = await desk.tenants.profile(connection, tenant)
         if profile is None:
             raise unknown_tenant()
-        return profile
+        return TenantView(**dict(profile), warnings=_warnings(profile))
 
     @router.put(
         "/{tenant}/payment-order",
@@ -88,6 +100,13 @@ def tenant_routes(desk: Desk) -> APIRouter:
         )
 
     return router
+
+
+def _warnings(profile: TenantRegisteredV1) -> tuple[TenantWarning, ...]:
+    return tuple(
+        TenantWarning(pointer=lack.pointer, detail=lack.detail, remedy=lack.remedy)
+        for lack in lacks_of(profile)
+    )
 
 
 def _check(principal: Principal, tenant: str) -> None:

@@ -16,6 +16,7 @@ from dunning_common.events.dunning import (
     NoticeRequested,
     NoticeRequestedV1,
     NoticeRequestedV2,
+    NoticeRequestedV3,
 )
 from dunning_common.events.envelope import Envelope, Payload
 from dunning_common.events.notifications import (
@@ -250,6 +251,7 @@ _TAKERS: Final[dict[type, _Taker]] = {
     **dict.fromkeys(_OUTCOMES, _take_message),
     NoticeRequestedV1: _take_notice,
     NoticeRequestedV2: _take_notice,
+    NoticeRequestedV3: _take_notice,
     LevelServedV1: _take_level,
     UnallocatedCashChangedV1: _take_cash,
     TenantRegisteredV1: _take_tenant,

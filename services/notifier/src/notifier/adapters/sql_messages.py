@@ -15,7 +15,7 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common.db import driver
-from dunning_common.events.dunning import NoticeRequestedV2
+from dunning_common.events.dunning import NoticeRequestedV3
 from dunning_common.events.tenants import TenantRegisteredV1
 from notifier.adapters.sql_rows import MESSAGE_COLUMNS, message_of
 from notifier.adapters.sql_templates import SqlTemplates
@@ -163,7 +163,7 @@ class SqlMessages:
             own_texts=own_texts,
             notices={
                 (row["tenant"], row["notice_id"]): NoticeFacts(
-                    notice=NoticeRequestedV2.model_validate_json(row["body"], extra="ignore"),
+                    notice=NoticeRequestedV3.model_validate_json(row["body"], extra="ignore"),
                     revoked=frozenset(row["revoked"]),
                 )
                 for row in noticed

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common.db import driver
-from dunning_common.events.dunning import NoticeRequestedV2
+from dunning_common.events.dunning import NoticeRequestedV3
 from dunning_common.events.tenants import TenantRegisteredV1
 from notifier.ports.templates import RealNotice
 
@@ -30,7 +30,7 @@ class SqlNotices:
         if row is None:
             return None
         return RealNotice(
-            notice=NoticeRequestedV2.model_validate_json(row["notice"], extra="ignore"),
+            notice=NoticeRequestedV3.model_validate_json(row["notice"], extra="ignore"),
             tenant=TenantRegisteredV1.model_validate_json(row["creditor"], extra="ignore"),
             ciphertext=row["ciphertext"],
         )

@@ -18,12 +18,10 @@ SELECT {MESSAGE_COLUMNS}, n.causation, m.seq, m.reason, m.planned_at, m.not_befo
     m.template_version
 FROM message AS m JOIN notice AS n USING (tenant, notice_id)
 """
-_PAGE = f"""
-{VIEW}
-WHERE m.seq > $1 AND ($2::uuid IS NULL OR m.notice_id = $2)
-  AND ($3::text[] IS NULL OR m.invoice_ids @> $3) AND ($4::text IS NULL OR m.state = $4)
-ORDER BY m.seq LIMIT $5
-"""
+_WANTED = """($2::uuid IS NULL OR m.notice_id = $2)
+  AND ($3::text[] IS NULL OR m.invoice_ids @> $3) AND ($4::text IS NULL OR m.state = $4)"""
+_PAGE = f"{VIEW} WHERE m.seq > $1 AND {_WANTED} ORDER BY m.seq LIMIT $5"
+_NEWEST = f"{VIEW} WHERE ($1::bigint = 0 OR m.seq < $1) AND {_WANTED} ORDER BY m.seq DESC LIMIT $5"
 _ONE = f"{VIEW} WHERE m.message_id = $1"
 _HISTORY = """
 SELECT at, phase, reason, provider, sha256, actor FROM attempt WHERE message_id = $1 ORDER BY n
@@ -34,11 +32,12 @@ class SqlReading:
     """See `notifier.ports.reading.MessageReading`."""
 
     async def page(self, connection: AsyncConnection, wanted: Filter) -> list[MessageView]:
-        """Messages in the order they were planned."""
+        """Messages in the order they were planned, or the other way round."""
         raw = await driver(connection)
         invoices = None if wanted.invoice_id is None else [wanted.invoice_id]
+        page = _NEWEST if wanted.newest_first else _PAGE
         rows = await raw.fetch(
-            _PAGE, wanted.after, wanted.notice_id, invoices, wanted.state, wanted.limit
+            page, wanted.after, wanted.notice_id, invoices, wanted.state, wanted.limit
         )
         return [view_of(row) for row in rows]
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from babel import Locale, UnknownLocaleError
 
 from dunning_common.events.tenants import TenantRegisteredV1
+from dunning_common.legal_identity import IDENTITIES, missing_identity
 from notifier.content.clean import clean
 from notifier.content.model import RenderRequest
 from notifier.content.prose import Block
-from notifier.content.standing import Identity, LeastDays, missing_identity
+from notifier.content.standing import LeastDays
 from notifier.content.variables import Data, address_of, sender_of
 
 OTHER = "other"
@@ -53,7 +54,6 @@ class Countries:
     addresses: Mapping[str, tuple[str, ...]]
     without_postcode: frozenset[str]
     imprints: Mapping[str, Block]
-    identities: Mapping[str, Identity]
     least_days: Mapping[str, LeastDays]
     creditors: dict[str, Creditor] = field(default_factory=dict)
 
@@ -89,11 +89,12 @@ class Countries:
             tenant=tenant, sender=sender, imprint=imprint, missing=self._missing(tenant)
         )
 
-    def _missing(self, tenant: TenantRegisteredV1) -> str:
-        names = missing_identity(tenant, self.identities)
+    @staticmethod
+    def _missing(tenant: TenantRegisteredV1) -> str:
+        names = missing_identity(tenant, IDENTITIES)
         if not names:
             return ""
-        source = self.identities[tenant.country.upper()].source
+        source = IDENTITIES[tenant.country.upper()].source
         fields = " and ".join(f"legal.{name}" for name in names)
         return f"{fields} must stand on it ({source}); register the tenant with it"
 

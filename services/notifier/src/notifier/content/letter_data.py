@@ -5,9 +5,11 @@ from __future__ import annotations
 from notifier.content.clean import breakable, clean
 from notifier.content.countries import Countries, UndeliverableError
 from notifier.content.letter_payment import payment_data
+from notifier.content.mail import web_address
 from notifier.content.model import TemplateError
 from notifier.content.prepared import Prepared
 from notifier.content.prose import Paragraph
+from notifier.content.qr import qr_code, svg_of
 from notifier.content.variables import Data, letter_date
 
 
@@ -62,6 +64,7 @@ def letter_data(prepared: Prepared, countries: Countries) -> Data:
         "notes": [_letter_part(part) for part in prepared.notes()],
         "payment": payment,
         "slips": slips,
+        "portal": _portal(prepared),
         "remarks": list(remarks),
         "closing": [_letter_part(part) for part in prepared.paragraphs("closing")],
         "sign_off": prepared.line("sign_off"),
@@ -74,6 +77,20 @@ def remarks_of(data: Data) -> tuple[str, ...]:
     """What `letter_data` had to leave out, and why."""
     remarks = data["remarks"]
     return tuple(map(str, remarks)) if isinstance(remarks, list) else ()
+
+
+def _portal(prepared: Prepared) -> Data | None:
+    """The link to the debtor's page, to type and to scan; None where there is none."""
+    words = prepared.script.wording.words
+    url = web_address(prepared.request.portal_url, prepared.script.name)
+    if not url:
+        return None
+    return {
+        "url": breakable(url, 60),
+        "code": svg_of(qr_code(url.encode("ascii"))),
+        "code_label": words["portal_button"],
+        "words": words["portal_words"],
+    }
 
 
 def _info(prepared: Prepared, today: str) -> list[Data]:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import get_args
 
 from dunning_common.events.dunning import Channel
-from dunning_common.events.tenants import LegalIdentity
 from notifier.content.annexes import Annex, read_annexes
 from notifier.content.countries import OTHER, Countries
 from notifier.content.formats import formats_for
@@ -22,7 +21,7 @@ from notifier.content.own import OwnScripts
 from notifier.content.prose import Block, Spacing
 from notifier.content.samples import sample_request
 from notifier.content.shape import VALUE, Shape
-from notifier.content.standing import STAGES, Identity, LeastDays, Stage, Standing, legal_form
+from notifier.content.standing import STAGES, LeastDays, Stage, Standing
 from notifier.content.summary import summarise
 from notifier.content.text_table import TextTable
 from notifier.content.variables import gather, sender_of
@@ -181,7 +180,6 @@ def _countries(folder: Path, shape: Shape) -> Countries:
             )
             for name in imprints.names()
         },
-        identities=_identities(table.table("identities")),
         least_days=_least_days(table.table("least_days")),
     )
     if OTHER not in countries.imprints:
@@ -190,23 +188,6 @@ def _countries(folder: Path, shape: Shape) -> Countries:
         if not (folder / "letter" / "windows" / f"{window}.typ").is_file():
             raise table.error(f"letter/windows/{window}.typ is missing")
     return countries
-
-
-def _identities(table: TextTable) -> dict[str, Identity]:
-    found: dict[str, Identity] = {}
-    for country in table.names():
-        entry = table.table(country)
-        always, more = entry.sequence("always", ()), entry.sequence("of_companies", ())
-        for name in (*always, *more):
-            if name not in LegalIdentity.model_fields:
-                raise entry.error(f"{name!r} is no field of a legal identity")
-        found[country] = Identity(
-            source=entry.text("source"),
-            always=tuple(always),
-            of_companies=tuple(more),
-            forms=frozenset(legal_form(str(form)) for form in entry.sequence("forms", ())),
-        )
-    return found
 
 
 def _least_days(table: TextTable) -> dict[str, LeastDays]:

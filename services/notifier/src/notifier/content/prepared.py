@@ -13,7 +13,7 @@ from notifier.content.formats import Formats, formats_for
 from notifier.content.library import FALLBACK_LANGUAGE, Library, Script, base_language
 from notifier.content.model import RenderRequest, TemplateError
 from notifier.content.prose import Paragraph
-from notifier.content.standing import ConsumerChargedError, standing_of
+from notifier.content.standing import StandingError, standing_of
 from notifier.content.summary import Summary, UnknownInvoiceError, summarise
 from notifier.content.tables import accounts_of, tables_of
 from notifier.content.variables import Data, gather
@@ -124,6 +124,7 @@ def prepare(library: Library, request: RenderRequest) -> Prepared:
             country=country,
             stage=stage,
             debtor_name=request.contacts.name,
+            postcode=request.contacts.address.postcode if request.contacts.address else "",
             least_days=library.countries.least_days,
         )
         summary = summarise(request.notice, request.message)
@@ -137,7 +138,7 @@ def prepare(library: Library, request: RenderRequest) -> Prepared:
             sender=creditor.sender,
             lists=script.lists,
         )
-    except (UnknownInvoiceError, ConsumerChargedError, MoneyError, ZoneInfoNotFoundError) as error:
+    except (UnknownInvoiceError, StandingError, MoneyError, ZoneInfoNotFoundError) as error:
         raise TemplateError(script.name, "the notice", str(error)) from error
     if standing.protocol and request.channel == "email" and not _posted(request):
         raise TemplateError(

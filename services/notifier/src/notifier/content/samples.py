@@ -12,13 +12,15 @@ from uuid import UUID
 
 from dunning_common.events.contacts import Contacts, PostalAddress
 from dunning_common.events.dunning import (
+    AnnouncedCharge,
     Channel,
-    NoticeItemV2,
+    ChargeBasis,
+    NoticeItemV3,
     NoticeMessageV2,
     NoticeRequestedV2,
     UnallocatedMoney,
 )
-from dunning_common.events.receivables import DebtorKind
+from dunning_common.events.receivables import ChargeKind, DebtorKind
 from dunning_common.events.tenants import BankDetails, LegalIdentity, TenantRegisteredV1
 from notifier.content.model import OwnText, RenderRequest
 
@@ -31,6 +33,7 @@ LADDER: dict[str, tuple[int, int]] = {
     "courtesy": (1, -5),
     "first_reminder": (2, 7),
     "second_reminder": (3, 21),
+    "consumer_notice": (3, 15),
     "final_demand": (4, 28),
     "formal_notice": (4, 36),
     "letter_before_action": (5, 42),
@@ -41,9 +44,10 @@ DAYS_TO_PAY = {
     "courtesy": 0,
     "first_reminder": 7,
     "second_reminder": 8,
+    "consumer_notice": 20,
     "final_demand": 10,
     "formal_notice": 8,
-    "letter_before_action": 14,
+    "letter_before_action": 30,
 }
 """Days until the date that the sample notices name; none for those that are not due yet."""
 
@@ -56,9 +60,28 @@ POLICIES = {
     "pt": "of-our-own",
     "pl": "of-our-own",
 }
+LAWS = {
+    "fr": ("C. com. L441-10 II", "C. com. L441-10 II, D441-5", "C. civ. 1231-6"),
+    "de": ("BGB §288 Abs. 2", "BGB §288 Abs. 5", "BGB §288 Abs. 1"),
+    "es": ("Ley 3/2004, art. 7", "Ley 3/2004, art. 8", "C. civil art. 1100, 1108"),
+    "it": ("D.lgs. 231/2002, art. 5", "D.lgs. 231/2002, art. 6", "art. 1284 c.c."),
+    "nl": ("art. 6:119a, 6:119b BW", "art. 6:96 lid 4 en 5 BW, Besluit BIK", "art. 6:119 BW"),
+    "pt": ("DL 62/2013; C. com. art. 102 §5", "DL 62/2013, art. 7", "C. civil art. 559"),
+    "pl": ("Ustawa z 8 marca 2013, art. 7", "Ustawa z 8 marca 2013, art. 10", "KC art. 481"),
+}
+"""What the samples' charges rest on: a business's interest and fixed sum, a consumer's interest."""
 CHARGED = frozenset({"final_demand", "formal_notice", "letter_before_action"})
-EXTRAS = {"fee_minor": 1_250, "charges_open_minor": 731, "disputed_minor": 24_050}
-"""What `extras` puts on the first invoice, in minor units."""
+BRITISH = tuple(
+    f"Late Payment of Commercial Debts (Interest) Act 1998, {section}"
+    for section in ("s.6", "s.5A")
+)
+EXTRAS = {
+    "fee_minor": 1_250,
+    "charges_open_minor": 731,
+    "disputed_minor": 24_050,
+    "announced": (AnnouncedCharge(kind="compensation", amount_minor=4_800, basis="CDE XIX.4"),),
+}
+"""What `extras` puts on the first invoice, amounts in minor units."""
 
 
 def sample_request(
@@ -107,6 +130,7 @@ def sample_request(
     )
     if extras:
         items = (items[0].model_copy(update=EXTRAS), *items[1:])
+    items = tuple(_with_grounds(item, code, business=kind == "business") for item in items)
     days = DAYS_TO_PAY.get(template, 7) if with_deadline else 0
     level_no, _ = LADDER.get(template, (3, 21))
     message = NoticeMessageV2(
@@ -151,16 +175,28 @@ def sample_request(
     )
 
 
+def _with_grounds(item: NoticeItemV3, code: str, *, business: bool) -> NoticeItemV3:
+    """The item, its charges with what they rest on."""
+    interest, fixed, of_consumers = LAWS.get(code, (*BRITISH, ""))
+    laws: tuple[tuple[ChargeKind, int, str], ...] = (
+        ("interest", item.interest_minor, interest if business else of_consumers),
+        ("compensation", item.compensation_minor, fixed),
+        ("fee", item.fee_minor, "policy of-our-own, version 1, level sample"),
+    )
+    found = tuple(ChargeBasis(kind=kind, basis=law) for kind, minor, law in laws if minor and law)
+    return item.model_copy(update={"charge_basis": found})
+
+
 def _item(
     template: str, place: int, count: int, currencies: tuple[str, ...], charges: bool, number: str
-) -> NoticeItemV2:
+) -> NoticeItemV3:
     level_no, late = LADDER.get(template, (3, 21))
     coming = template != "courtesy" and count > 2 and place == count - 1
     level, days_late = ("courtesy", -5) if coming else (template, late)
     amount = 124_050 + place * 3_317
     due_on = DECIDED_AT.date() - timedelta(days=days_late)
     assessed = charges and days_late > 0
-    return NoticeItemV2(
+    return NoticeItemV3(
         invoice_id=f"INV-{place + 1:04}",
         number=f"{number}{place + 1:04}",
         level=level,

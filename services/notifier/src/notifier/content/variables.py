@@ -6,7 +6,6 @@ Text from outside is cleaned here and nowhere later.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,6 +15,7 @@ from dunning_common.events.tenants import TenantRegisteredV1
 from dunning_common.money import to_decimal
 from notifier.content.account import british_account, compact
 from notifier.content.clean import clean
+from notifier.content.grounds import announced_of, grounds_of
 from notifier.content.model import RenderRequest
 from notifier.content.reference import notice_reference, payment_reference
 from notifier.content.standing import Standing, names_its_form
@@ -71,11 +71,13 @@ def gather(
             "name": clean(request.contacts.name),
             "business": standing.business,
             "protocol": standing.protocol,
+            "jurisdiction": standing.jurisdiction,
         },
         "overdue": _section(summary.overdue, wording, lists=lists),
         "coming_due": _section(summary.coming_due, wording, lists=lists),
         "demanded": _section(summary.demanded, wording, lists=lists),
-        "charges": _charges(summary.demanded.totals),
+        "charges": _charges(summary.demanded),
+        "announced": announced_of(summary.demanded.items),
         "disputed": _disputed(summary.everything),
         "unallocated": _unallocated(request),
         "payment": payment_of(request, summary),
@@ -214,7 +216,8 @@ def _amounts(total: Total) -> Data:
     return {name: money(minor, total.currency) for name, minor in minors.items()}
 
 
-def _charges(totals: Sequence[Total]) -> Data:
+def _charges(section: Section) -> Data:
+    totals = section.totals
     by_kind: dict[str, list[tuple[int, str]]] = {
         "interest": [(t.interest_minor, t.currency) for t in totals],
         "compensation": [(t.compensation_minor, t.currency) for t in totals],
@@ -229,6 +232,7 @@ def _charges(totals: Sequence[Total]) -> Data:
         **{f"has_{kind}": bool(found) for kind, found in sums.items()},
         **sums,
         "parts": [{"kind": kind, "amount": found} for kind, found in sums.items() if found],
+        "grounds": grounds_of(section.items),
         "percents": sorted({percent for t in totals for percent in t.interest_percents}),
         "compensation_count": sum(t.compensation_count for t in fixed),
         "same_compensation": each is not None,

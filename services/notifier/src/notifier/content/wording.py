@@ -41,6 +41,7 @@ WORDS = frozenset(
             "pay_online",
             "payment",
             "portal_button",
+            "portal_sms",
             "portal_words",
             "phone",
             "place_date",
@@ -53,7 +54,7 @@ WORDS = frozenset(
 )
 """Labels that the layouts print; a language has exactly these."""
 
-NOTES = ("rate", "disputed", "unallocated")
+NOTES = ("rate", "basis", "disputed", "unallocated")
 """Phrases that the layouts print below the tables, each where it says something."""
 
 COUNTED = frozenset({"days_late", "due_in", "more_invoices"})

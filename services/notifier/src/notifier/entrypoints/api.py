@@ -13,6 +13,7 @@ from dunning_common.db import Database
 from dunning_common.problems import ProblemError
 from dunning_common.vault import VaultError
 from notifier.domain.message import State
+from notifier.domain.outcome import IN_SPOOL
 from notifier.entrypoints.paging import after, cursor_of
 from notifier.handlers.resolve import NoSuchMessageError, NotUnknownError, Resolver
 from notifier.handlers.write import open_content
@@ -40,16 +41,18 @@ def message_routes(*, db: Database, reading: MessageReading, ledger: Ledger) -> 
         notice_id: UUID | None = None,
         invoice_id: Annotated[str | None, Query(max_length=200)] = None,
         state: State | None = None,
+        newest_first: bool = False,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         cursor: str | None = None,
         principal: Principal = Depends(require("notices:read")),
         x_tenant: XTenant = None,
     ) -> dict[str, Any]:
-        """Messages in the order they were planned."""
+        """Messages in the order they were planned, or with `newest_first` the other way round."""
         wanted = Filter(
             notice_id=notice_id,
             invoice_id=_stored(invoice_id),
             state=state,
+            newest_first=newest_first,
             after=after(cursor),
             limit=limit,
         )
@@ -179,7 +182,9 @@ def _as_json(view: MessageView) -> dict[str, Any]:
         "reason": view.reason,
         "attempts": message.attempts,
         "planned_at": view.planned_at,
-        "not_before": view.not_before if message.state is State.PLANNED else None,
+        "not_before": view.not_before
+        if message.state is State.PLANNED and view.reason != IN_SPOOL
+        else None,
         "sent_at": view.sent_at,
         "settled_at": view.settled_at,
         "delivery": view.stage.name.lower(),

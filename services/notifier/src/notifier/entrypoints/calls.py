@@ -105,7 +105,7 @@ def call_routes(
             outcome=body.outcome,
             person=principal.subject,
             note=body.note,
-            promise=_promise(body.promise) if body.promise else None,
+            promise=promise_of(body.promise) if body.promise else None,
         )
         try:
             task = await desk.report(tenant_of(principal, x_tenant), message_id, said)
@@ -124,7 +124,12 @@ def call_routes(
     return router
 
 
-def _promise(body: PromiseBody) -> Promise:
+def promise_of(body: PromiseBody) -> Promise:
+    """The promise in minor units.
+
+    Raises:
+        ProblemError: 422, the amount is none.
+    """
     try:
         amount_minor = parse_minor(body.amount, body.currency)
     except MoneyError as error:

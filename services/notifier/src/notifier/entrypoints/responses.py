@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dunning_common.auth import Principal, require, tenant_of
-from dunning_common.money import MoneyError, parse_minor
 from dunning_common.problems import FieldError, ProblemError
+from notifier.content.sms import LINKED_PARTS_MAX
 from notifier.entrypoints.paging import after, cursor_of
 from notifier.handlers.judge_response import (
     ErasedError,
@@ -56,6 +55,8 @@ Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 IdQuery = Annotated[str | None, Query(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 READ = Depends(require("notices:read"))
 WRITE = Depends(require("notices:write"))
+_ENGINE_RULES = frozenset({"promise_days_max", "min_first_percent", "min_instalment"})
+"""Were settings of the page once; there is one place for them now."""
 
 
 class LinkBody(BaseModel):
@@ -78,18 +79,19 @@ class SettingsBody(BaseModel):
     email: str = Field(default="", max_length=254, pattern=r"^([^\s@\x00]+@[^\s@\x00]+)?$")
     phone: str = Field(default="", max_length=50, pattern=r"^[0-9+()/ .-]*$")
     actions: list[Action] = Field(default=list(ACTIONS), max_length=len(ACTIONS))
-    promise_days_max: int = Field(default=30, ge=0, le=366)
     instalments_max: int = Field(default=12, ge=2, le=120)
     intervals: list[Interval] = Field(default=list(INTERVALS), min_length=1, max_length=3)
-    min_first_percent: Decimal = Field(default=Decimal(0), ge=0, le=100, decimal_places=2)
-    min_instalment: dict[str, str] = Field(default_factory=dict, max_length=200)
     link_days: int = Field(default=90, ge=1, le=366)
+    sms_parts_max: int = Field(default=2, ge=1, le=LINKED_PARTS_MAX)
 
-    @field_validator("min_first_percent", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _exact(cls, percent: object) -> object:
-        # A JSON number arrives as a float; what was meant is what it reads as.
-        return str(percent) if isinstance(percent, float) else percent
+    def _of_the_engine(cls, body: object) -> object:
+        if isinstance(body, dict) and (moved := sorted(_ENGINE_RULES & body.keys())):
+            raise ValueError(
+                f"{', '.join(moved)}: set with PUT /v1/plan-rules of dunning-engine; leave out here"
+            )
+        return body
 
 
 def response_routes(desk: ResponseDesk) -> APIRouter:
@@ -245,25 +247,13 @@ def portal_routes(links: LinkDesk, settings: SettingsDesk) -> APIRouter:
 
 
 def _check(body: SettingsBody) -> None:
-    errors = []
     if body.pay_link and (fault := pay_link_fault(body.pay_link)):
-        errors.append(FieldError(pointer="/pay_link", detail=fault))
-    errors.extend(
-        FieldError(pointer=f"/min_instalment/{currency}", detail=wrong)
-        for currency, text in body.min_instalment.items()
-        if (wrong := _wrong_amount(currency, text))
-    )
-    if errors:
         raise ProblemError(
-            422, "invalid-request", "Some fields are missing or wrong.", errors=errors
+            422,
+            "invalid-request",
+            "Some fields are missing or wrong.",
+            errors=[FieldError(pointer="/pay_link", detail=fault)],
         )
-
-
-def _wrong_amount(currency: str, text: str) -> str | None:
-    try:
-        return None if parse_minor(text, currency) >= 0 else "must not be negative"
-    except MoneyError as error:
-        return str(error)
 
 
 async def _judge(

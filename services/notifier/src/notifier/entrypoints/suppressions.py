@@ -111,20 +111,15 @@ def suppression_routes(
     ) -> dict[str, Any]:
         """Write to an address no more; 200 when it was listed by a person already."""
         tenant = tenant_of(principal, x_tenant)
-        recipient_hash = body.recipient_hash or _hash(tenant, body.channel, body.address or "")
-        wanted = Suppression(
-            tenant=tenant,
-            channel=body.channel,
-            recipient_hash=recipient_hash,
-            cause=Cause.PERSON,
-            source=f"person:{principal.subject}",
-            debtor_id=body.debtor_id,
-            note=redact(body.note),
-        )
+        wanted = suppression_of(body, tenant=tenant, person=principal.subject)
         async with db.tenant(tenant) as connection:
             added = await suppressor.add(connection, [wanted])
             listed = await suppressions.page(
-                connection, channel=body.channel, recipient_hash=recipient_hash, after=0, limit=10
+                connection,
+                channel=wanted.channel,
+                recipient_hash=wanted.recipient_hash,
+                after=0,
+                limit=10,
             )
         if not added:
             response.status_code = 200
@@ -152,6 +147,23 @@ def suppression_routes(
         return {"lifted": sorted(each.cause for each in lifted)}
 
     return router
+
+
+def suppression_of(body: SuppressBody, *, tenant: str, person: str) -> Suppression:
+    """What a person asks for, with the address as its hash.
+
+    Raises:
+        ProblemError: 422, the address cannot be read.
+    """
+    return Suppression(
+        tenant=tenant,
+        channel=body.channel,
+        recipient_hash=body.recipient_hash or _hash(tenant, body.channel, body.address or ""),
+        cause=Cause.PERSON,
+        source=f"person:{person}",
+        debtor_id=body.debtor_id,
+        note=redact(body.note),
+    )
 
 
 def _hash(tenant: str, channel: Channel, address: str) -> str:

@@ -47,11 +47,12 @@ class MessageView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which messages to list; `after` is the `seq` of the last one seen."""
+    """Which messages to list; `after` is the `seq` of the last one seen, 0 for the first page."""
 
     notice_id: UUID | None = None
     invoice_id: str | None = None
     state: State | None = None
+    newest_first: bool = False
     after: int = 0
     limit: int = 100
 
@@ -60,7 +61,7 @@ class MessageReading(Protocol):
     """Read access to messages; sees what the connection's role may see."""
 
     async def page(self, connection: AsyncConnection, wanted: Filter) -> list[MessageView]:
-        """Messages in the order they were planned."""
+        """Messages in the order they were planned, or the other way round."""
         ...
 
     async def one(
