@@ -194,7 +194,8 @@ async def test_greylisting_delays_a_mail_and_it_goes_out_once(
     await postman.send_all()
 
     row = await postman.message()
-    assert (row["state"], row["attempts"]) == ("sent", 4)
+    # A kept connection that is cut before the text costs no attempt: a new one takes its place.
+    assert (row["state"], row["attempts"]) == ("sent", 3)
     assert len(smtp.mails) == 1
 
 

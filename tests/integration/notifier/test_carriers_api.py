@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -25,11 +26,14 @@ from notifier.channels.in_app import InAppChannel
 from notifier.settings import Settings
 from tests.integration.notifier.conftest import (
     TENANT,
+    Killed,
     Postman,
+    killing_at,
     message_id_of,
     notice,
     revoked,
 )
+from tests.integration.notifier.post_office import batched, batcher, in_time
 
 PDF = b"%PDF-1.7 proof"
 
@@ -323,8 +327,15 @@ async def registered(postman: Postman) -> UUID:
 async def test_batches_are_cut_on_demand_listed_and_shown_with_their_sheet(
     desk: Desk, postman: Postman
 ) -> None:
+    batched(postman)
     message_id = await registered(postman)
-    batcher = make_batcher(desk.settings, postman.db)
+    batcher = make_batcher(
+        desk.settings,
+        db=postman.db,
+        ledger=postman.ledger,
+        settler=postman.settler,
+        clock=SystemClock(),
+    )
     assert batcher is not None
 
     cut = await desk.post("/v1/letter-batches")
@@ -342,8 +353,74 @@ async def test_batches_are_cut_on_demand_listed_and_shown_with_their_sheet(
     assert [(i["reference"], i["message_id"]) for i in shown["items"]] == [
         ("R1-0001", str(message_id))
     ]
-    assert shown["state"] == "ready"
+    assert (shown["state"], shown["withdrawn"], shown["remedy"]) == ("handed_over", 0, None)
+    assert [i["state"] for i in shown["items"]] == ["sent"]
     assert cover.content.startswith(b"%PDF")
+
+
+async def unknown_batch(desk: Desk, postman: Postman) -> str:
+    """A batch of one letter that vanished when its process died."""
+    batched(postman)
+    await registered(postman)
+    out = desk.settings.batch_folder
+    assert out is not None
+    with pytest.raises(Killed):
+        await batcher(postman, out, crash=killing_at("after_release")).work()
+    shutil.rmtree(out)
+    await in_time(postman)
+    await batcher(postman, out).work()
+    (listed,) = (await desk.get("/v1/letter-batches"))["items"]
+    return f"/v1/letter-batches/{listed['batch_id']}"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "letter", "told"),
+    [
+        ("sent", "handed_over", "sent", "NoticeSentV2"),
+        ("not_sent", "withdrawn", "failed", "NoticeFailedV2"),
+    ],
+)
+async def test_a_person_says_what_became_of_an_unknown_batch(
+    desk: Desk, postman: Postman, outcome: str, state: str, letter: str, told: str
+) -> None:
+    url = await unknown_batch(desk, postman)
+    before = await desk.get(url)
+    body = {"outcome": outcome, "note": "asked the printer by telephone"}
+
+    said = [await desk.post(f"{url}/resolve", body) for _ in range(2)]
+    other = {"sent": "not_sent", "not_sent": "sent"}[outcome]
+    refused = await desk.client.post(
+        f"{url}/resolve", json=body | {"outcome": other}, headers=desk.headers()
+    )
+
+    after = await desk.get(url)
+    assert (before["state"], before["items"][0]["state"]) == ("unknown", "unknown")
+    assert "/resolve" in before["remedy"]
+    assert [each["state"] for each in said] == [state, state]
+    assert refused.status_code == 409
+    assert [each["state"] for each in after["items"]] == [letter]
+    assert await postman.told_types() == ["NoticeUnknownV2", told]
+    cost_minor = desk.settings.registered_letter_cost_minor if letter == "sent" else None
+    assert (await postman.message())["cost_minor"] == cost_minor
+
+
+async def test_batches_are_read_page_by_page(desk: Desk, postman: Postman) -> None:
+    batched(postman)
+    await postman.know()
+    for name, channel in (("n1", "letter"), ("n2", "registered_letter")):
+        await postman.hear(notice(name, channels={channel: ("i1",)}))
+        await postman.send_all()
+        await desk.post("/v1/letter-batches")
+
+    first = await desk.get("/v1/letter-batches", limit=1)
+    rest = await desk.get("/v1/letter-batches", limit=2, cursor=first["next_cursor"])
+    nonsense = await desk.client.get(
+        "/v1/letter-batches", params={"cursor": "?"}, headers=desk.headers()
+    )
+
+    assert [each["reference"] for each in first["items"] + rest["items"]] == ["L1", "R2"]
+    assert rest["next_cursor"] is None
+    assert nonsense.status_code == 422
 
 
 async def test_a_proof_of_receipt_delivers_a_registered_letter(

@@ -28,6 +28,7 @@ from tests.conftest import Databases
 from tests.integration.invoice_ingest.conftest import DEBTOR, INVOICE
 from tests.integration.invoice_ingest.conftest import TENANT as TENANT_BODY
 from tests.integration.notifier.conftest import TENANT, Postman, notice
+from tests.integration.notifier.post_office import batched, batcher
 
 
 @dataclass
@@ -165,3 +166,30 @@ async def test_a_payment_during_the_sending_is_acknowledged_after_the_mail(
 
     assert order == ["mail", "acknowledged"]
     assert await postman.states() == ["sent"]
+
+
+async def test_a_payment_after_a_letter_was_written_keeps_it_from_leaving_with_its_batch(
+    postman: Postman, ledger: RealLedger, tmp_path: Path
+) -> None:
+    connect(postman, ledger)
+    batched(postman)
+    await postman.hear(*await ledger.told("tenants.v1", "contacts.v1"))
+    for name, invoice in (("n1", "i1"), ("n2", "i2")):
+        await postman.hear(notice(name, invoices=(invoice,), channels={"letter": (invoice,)}))
+    await postman.send_all()
+    in_the_spool = await postman.states()
+    paid = {"debtor_id": "d1", "currency": "EUR", "amount": "100.00", "value_date": "2026-03-01"}
+    await ledger.put(
+        "/v1/payments/p1", {**paid, "allocations": [{"invoice_id": "i2", "amount": "100.00"}]}
+    )
+
+    await batcher(postman, tmp_path / "batches").work()
+
+    rows = await postman.messages()
+    assert in_the_spool == ["planned", "planned"]
+    assert [row["state"] for row in rows] == ["sent", "returned"]
+    assert rows[1]["reason"].startswith("permit_refused")
+    assert len(list((tmp_path / "batches").rglob("0*.pdf"))) == 1
+    async with ledger.db.worker() as connection:
+        live = await (await driver(connection)).fetchval("SELECT count(*) FROM permit")
+    assert live == 0

@@ -30,7 +30,8 @@ class CarrierSettings(ServiceSettings):
 
     `letters_via` and `registered_letters_via` say where letters go: into the spool folder, or to
     Pingen. Letters in the spool are bound in batches below `batch_folder`, when it is set, and
-    batches uploaded by SFTP, when `sftp_host` is set.
+    batches uploaded by SFTP, when `sftp_host` is set. Their files, and those of letters that were
+    taken back, are deleted `batch_keep_days` after that; 0 keeps them for ever.
     """
 
     dkim_keys: dict[str, DkimKeySettings] = Field(default_factory=dict)
@@ -41,6 +42,7 @@ class CarrierSettings(ServiceSettings):
     batch_folder: Path | None = None
     batch_letters_max: int = Field(default=500, ge=1, le=5000)
     batch_after_s: float = Field(default=3600.0, ge=0)
+    batch_keep_days: int = Field(default=30, ge=0)
 
     sftp_host: str | None = None
     sftp_port: int = 22

@@ -15,7 +15,8 @@ from fastapi import APIRouter
 from dunning_common.clock import Clock
 from dunning_common.db import Database
 from dunning_common.service import Loop
-from notifier.adapters.batch_folder import FolderBinder
+from notifier.adapters.batch_folder import FolderBinder, FolderHandOver
+from notifier.adapters.letter_files import LocalLetterFiles
 from notifier.adapters.sftp import SftpAccount, SftpHandOver
 from notifier.adapters.sql_allowance import SqlAllowance
 from notifier.adapters.sql_batches import SqlBatches
@@ -23,9 +24,11 @@ from notifier.adapters.sql_calls import SqlCalls
 from notifier.adapters.sql_feedback import SqlFeedback
 from notifier.adapters.sql_in_app import SqlInApp
 from notifier.adapters.sql_inquiries import SqlInquiries
+from notifier.adapters.sql_kept_files import SqlKeptFiles
 from notifier.adapters.sql_proofs import SqlProofs
 from notifier.adapters.sql_reading import SqlReading
 from notifier.adapters.sql_responses import SqlResponses
+from notifier.adapters.sql_suppressions import SqlSuppressions
 from notifier.channels.base import Channel
 from notifier.channels.call_list import CallListChannel
 from notifier.channels.dkim_signing import DkimKey, DkimSigner
@@ -45,8 +48,11 @@ from notifier.entrypoints.loops import turn
 from notifier.entrypoints.post import batch_routes, proof_routes
 from notifier.handlers.batch_letters import Batcher, BatchRule
 from notifier.handlers.calls import CallDesk
+from notifier.handlers.clear_post import ClearingRule, PostClearer, Unbatcher
 from notifier.handlers.inquire import Inquirer
+from notifier.handlers.leave import Door, DoorRule
 from notifier.handlers.proofs import ProofKeeper
+from notifier.handlers.resolve_batch import BatchResolver
 from notifier.handlers.settling import Settler
 from notifier.ports.allowance import Allowance
 from notifier.ports.ledger import Ledger
@@ -54,6 +60,7 @@ from notifier.settings import Settings
 
 _POST_POLL_S = 5.0
 _ASK_POLL_S = 15.0
+_CLEAR_POLL_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,31 +125,74 @@ def make_carriers(
             proof_routes(keeper, clock),
             call_routes(db=db, calls=calls, reading=reading, ledger=ledger, desk=desk),
             in_app_routes(db=db, shelf=SqlInApp(), feedback=feedback, ledger=ledger),
-            batch_routes(db=db, batches=SqlBatches(), largest=settings.batch_letters_max),
+            batch_routes(
+                db=db,
+                batches=SqlBatches(),
+                resolver=make_batch_resolver(settings, db=db, settler=settler),
+                largest=settings.batch_letters_max,
+            ),
         ]
     )
     inquirer = Inquirer(db=db, inquiries=SqlInquiries(), feedback=feedback, channels=channels)
     carriers.loops["inquire"] = functools.partial(
         turn, "inquire", inquirer.ask, wake=asyncio.Event(), poll_s=_ASK_POLL_S
     )
-    if batcher := make_batcher(settings, db):
-        carriers.loops["post"] = functools.partial(
-            turn, "post", batcher.work, wake=asyncio.Event(), poll_s=_POST_POLL_S
+    files = LocalLetterFiles(spool=settings.spool_folder, out=settings.batch_folder)
+    batcher = make_batcher(settings, db=db, ledger=ledger, settler=settler, clock=clock)
+    if batcher is None:
+        unbatcher = Unbatcher(db=db, kept=SqlKeptFiles(), files=files)
+        carriers.loops["unbatch"] = functools.partial(
+            turn, "unbatch", unbatcher.give_back, wake=asyncio.Event(), poll_s=_CLEAR_POLL_S
         )
+        return carriers
+    rule = ClearingRule(keep_days=settings.batch_keep_days, uploads=bool(settings.sftp_host))
+    clearer = PostClearer(db=db, kept=SqlKeptFiles(), files=files, rule=rule)
+    carriers.loops["post"] = functools.partial(
+        turn, "post", batcher.work, wake=asyncio.Event(), poll_s=_POST_POLL_S
+    )
+    carriers.loops["clear_post"] = functools.partial(
+        turn, "clear_post", clearer.clear, wake=asyncio.Event(), poll_s=_CLEAR_POLL_S
+    )
     return carriers
 
 
-def make_batcher(settings: Settings, db: Database) -> Batcher | None:
-    """What binds letters in batches; None when letters stay in the spool."""
+def make_batcher(
+    settings: Settings, *, db: Database, ledger: Ledger, settler: Settler, clock: Clock
+) -> Batcher | None:
+    """What binds letters in batches and lets them out; None when letters stay in the spool."""
     if settings.batch_folder is None:
         return None
+    door = Door(
+        db=db,
+        batches=SqlBatches(),
+        settler=settler,
+        suppressions=SqlSuppressions(),
+        ledger=ledger,
+        rule=DoorRule(costs_minor=_costs(settings)),
+    )
     return Batcher(
         db=db,
         batches=SqlBatches(),
         binder=FolderBinder(spool=settings.spool_folder, out=settings.batch_folder),
+        door=door,
         over=_over(settings),
+        beside=FolderHandOver(),
         rule=BatchRule(largest=settings.batch_letters_max, wait_s=settings.batch_after_s),
+        clock=clock,
     )
+
+
+def make_batch_resolver(settings: Settings, *, db: Database, settler: Settler) -> BatchResolver:
+    """What lets a person say what became of a batch."""
+    return BatchResolver(db=db, batches=SqlBatches(), settler=settler, costs_minor=_costs(settings))
+
+
+def _costs(settings: Settings) -> dict[str, int]:
+    """What a letter costs, by channel, in minor units."""
+    return {
+        "letter": settings.letter_cost_minor,
+        "registered_letter": settings.registered_letter_cost_minor,
+    }
 
 
 def _over(settings: Settings) -> SftpHandOver | None:
@@ -215,7 +265,12 @@ def _letters(settings: Settings, kind: str) -> Channel:
     via = settings.registered_letters_via if registered else settings.letters_via
     cost_minor = settings.registered_letter_cost_minor if registered else settings.letter_cost_minor
     if via == "spool" or settings.pingen_client_secret is None:
-        return LetterSpoolChannel(settings.spool_folder, kind=kind, cost_minor=cost_minor)
+        return LetterSpoolChannel(
+            settings.spool_folder,
+            kind=kind,
+            cost_minor=cost_minor,
+            batched=settings.batch_folder is not None,
+        )
     return PingenChannel(
         provider_client(connections=settings.parallel_sends),
         api_url=settings.pingen_url,

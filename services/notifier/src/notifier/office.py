@@ -22,6 +22,7 @@ from notifier.adapters.sql_proofs import SqlProofs
 from notifier.adapters.sql_reading import SqlReading
 from notifier.adapters.sql_responses import SqlResponses
 from notifier.adapters.sql_suppressions import SqlSuppressions
+from notifier.carriers import make_batch_resolver
 from notifier.content.render import Renderer
 from notifier.domain.calls import CallRule
 from notifier.entrypoints.attention import attention_routes
@@ -40,7 +41,6 @@ from notifier.handlers.edit_templates import TemplateEditor
 from notifier.handlers.judge_response import ResponseDesk
 from notifier.handlers.proofs import ProofKeeper
 from notifier.handlers.resolve import Resolver
-from notifier.handlers.resolve_batch import BatchResolver
 from notifier.handlers.send_trial import TrialSender
 from notifier.handlers.settling import Settler
 from notifier.handlers.strangers import Strangers
@@ -116,7 +116,7 @@ def open_office(
         frame,
         db=db,
         batches=SqlBatches(),
-        resolver=BatchResolver(db=db, batches=SqlBatches(), settler=settler),
+        resolver=make_batch_resolver(settings, db=db, settler=settler),
         largest=settings.batch_letters_max,
     )
     texts = TextDesk(frame, editor=editor, renderer=renderer, trials=trials)

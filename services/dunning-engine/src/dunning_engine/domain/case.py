@@ -146,7 +146,7 @@ class Case(Value, frozen=True, kw_only=True):
     @property
     def level_no(self) -> int:
         """Number of the last level that is done (0: none yet)."""
-        return max((done.level_no for done in self.served), default=0)
+        return max([done.level_no for done in self.served]) if self.served else 0
 
     def dead_channels(self, level_no: int) -> frozenset[str]:
         """The channels by which the level cannot arrive, unless the contacts change."""

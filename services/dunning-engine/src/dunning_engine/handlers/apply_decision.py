@@ -269,12 +269,17 @@ def _requested(decision: Decision, notice: NoticePlan, debtor: Account) -> Writt
             if minor > 0
         ],
     }
+    if any(item.announced for item in notice.items):
+        members["items"] = [_item(item) | {"announced": _announced(item)} for item in notice.items]
+        json = orjson.dumps(members, _decimal, orjson.OPT_UTC_Z)
+        return Written(contract.NoticeRequestedV3, json)
     json = orjson.dumps(members, _decimal, orjson.OPT_UTC_Z)
     return Written(contract.NoticeRequestedV2, json)
 
 
 _FINAL_ACTIONS: dict[str, contract.FinalAction] = {action: action for action in FINAL_ACTIONS}
 _ITEM_FIELDS = tuple(contract.NoticeItem.model_fields)
+_ANNOUNCED_FIELDS = tuple(contract.AnnouncedCharge.model_fields)
 _MESSAGE_FIELDS = tuple(contract.NoticeMessageV2.model_fields)
 
 
@@ -284,6 +289,10 @@ def _item(item: NoticeItem) -> dict[str, object]:
         {"kind": charge.kind, "basis": charge.basis} for charge in item.charges
     ]
     return members
+
+
+def _announced(item: NoticeItem) -> list[dict[str, object]]:
+    return [_fields(one, _ANNOUNCED_FIELDS) for one in item.announced]
 
 
 def _fields(value: object, names: Iterable[str]) -> dict[str, object]:

@@ -1,16 +1,20 @@
 """Binds a batch of letters in a folder: the letters in order, a cover sheet, a list, checksums.
 
-The folder gets its name when it is whole, so whoever sees it may take it. `SHA256SUMS` lists the
-letters and the list (`sha256sum --check` reads it); its own checksum stands on the cover sheet,
-which it therefore cannot name.
+The folder gets its own name at last, in one step: whoever sees it may take it. Until then it bears
+one that begins with a dot. `SHA256SUMS` lists the letters and the list (`sha256sum --check` reads
+it); its own checksum stands on the cover sheet, which it therefore cannot name.
 """
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import hashlib
 import io
+import os
 import shutil
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import orjson
@@ -19,7 +23,16 @@ from pypdf.errors import PyPdfError
 
 from notifier.adapters.cover_sheet import CoverSheet, SheetRow, print_sheet
 from notifier.channels.letter_spool import folder_name
-from notifier.ports.post import BatchFolder, BatchLetter, ClaimedBatch
+from notifier.ports.post import (
+    Batch,
+    BatchFolder,
+    BatchLetter,
+    ClaimedBatch,
+    Exit,
+    HandOverError,
+    Latest,
+    Whereabouts,
+)
 
 CHECKSUMS = "SHA256SUMS"
 COVER = "cover.pdf"
@@ -35,51 +48,62 @@ class FolderBinder:
         self._spool = spool
         self._out = out
 
-    def bind(self, claimed: ClaimedBatch) -> BatchFolder:
-        """Make the folder, or make it again; blocking.
+    def home(self, batch: Batch) -> Path:
+        """Where the folder of a batch lies at last."""
+        return self._out / folder_name(batch.tenant) / f"{batch.reference}-{batch.batch_id}"
+
+    def bind(self, claimed: ClaimedBatch, letters: Sequence[BatchLetter]) -> BatchFolder:
+        """Make the folder, or make it again, under a name that begins with a dot; blocking.
 
         Raises:
             OSError: no space left, no permission: nothing of the folder is there.
         """
-        batch = claimed.batch
-        name = f"{batch.reference}-{batch.batch_id}"
-        final = self._out / folder_name(batch.tenant) / name
-        draft = final.with_name(f".{name}.tmp")
+        draft = draft_of(self.home(claimed.batch))
         shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
         try:
-            bound = self._fill(draft, claimed)
-            shutil.rmtree(final, ignore_errors=True)
-            draft.rename(final)
+            draft.mkdir(parents=True)
+            return self._fill(draft, claimed, letters)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
-        return BatchFolder(
-            path=final,
-            pages=bound.pages,
-            size_bytes=bound.size_bytes,
-            checksum=bound.checksum,
-            missing=bound.missing,
-        )
 
-    def _fill(self, folder: Path, claimed: ClaimedBatch) -> BatchFolder:
+    def keep(self, batch: Batch) -> Path:
+        """Give the folder its own name, in the place of a former one; blocking.
+
+        Raises:
+            OSError: it cannot be renamed.
+        """
+        home = self.home(batch)
+        shutil.rmtree(home, ignore_errors=True)
+        _rename(draft_of(home), home)
+        return home
+
+    def drop(self, claimed: ClaimedBatch) -> None:
+        """Take away what nobody was given: where it is uploaded, the copy here, too; blocking."""
+        home = self.home(claimed.batch)
+        for folder in (draft_of(home), home) if claimed.uploads else (draft_of(home),):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _fill(
+        self, folder: Path, claimed: ClaimedBatch, letters: Sequence[BatchLetter]
+    ) -> BatchFolder:
         rows: list[SheetRow] = []
         sums: list[str] = []
-        missing: list[str] = []
+        missing: list[BatchLetter] = []
         size_bytes = 0
-        for letter in claimed.letters:
+        for letter in letters:
             reference = letter.reference(claimed.batch)
             body = self._letter(letter)
             if body is None:
-                missing.append(reference)
+                missing.append(letter)
                 continue
             file_name = f"{letter.place:04}-{letter.message_id}.pdf"
-            (folder / file_name).write_bytes(body)
+            _write(folder / file_name, body)
             sums.append(f"{letter.sha256}  {file_name}\n")
             size_bytes += len(body)
             rows.append(self._row(letter, reference, file_name, body))
         listed = _csv(rows)
-        (folder / LIST).write_bytes(listed)
+        _write(folder / LIST, listed)
         sums.append(f"{hashlib.sha256(listed).hexdigest()}  {LIST}\n")
         checksums = "".join(sums).encode()
         checksum = hashlib.sha256(checksums).hexdigest()
@@ -94,13 +118,15 @@ class FolderBinder:
             size_bytes=size_bytes,
             checksum=checksum,
             rows=tuple(rows),
-            missing=tuple(missing),
+            missing=tuple(letter.reference(claimed.batch) for letter in missing),
             sandbox=claimed.sandbox,
         )
-        (folder / COVER).write_bytes(print_sheet(sheet))
-        (folder / CHECKSUMS).write_bytes(checksums)
+        _write(folder / COVER, print_sheet(sheet))
+        _write(folder / CHECKSUMS, checksums)
+        _sync(folder)
         return BatchFolder(
             path=folder,
+            letters=len(rows),
             pages=sum(row.pages for row in rows),
             size_bytes=size_bytes,
             checksum=checksum,
@@ -128,6 +154,77 @@ class FolderBinder:
             city=to.get("city", ""),
             country=to.get("country", ""),
         )
+
+
+class FolderHandOver:
+    """Hands a batch over by its folder's name: whoever watches the parent folder takes it."""
+
+    @asynccontextmanager
+    async def open(self, home: Path) -> AsyncIterator[Exit]:
+        """The way out of the batch whose folder's last place is `home`."""
+        yield _FolderExit(home)
+
+
+class _FolderExit:
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    @property
+    def place(self) -> str:
+        """The folder itself."""
+        return str(self._home)
+
+    async def look(self) -> Whereabouts:
+        """By which name the folder is there."""
+        if await asyncio.to_thread(self._home.is_dir):
+            return Whereabouts.OVER
+        is_held = await asyncio.to_thread(draft_of(self._home).is_dir)
+        return Whereabouts.HELD if is_held else Whereabouts.NOWHERE
+
+    async def bring(self, folder: Path) -> None:
+        """It lies there already."""
+
+    async def release(self, deadline: Latest) -> None:
+        """Give the folder its own name.
+
+        Raises:
+            DeadlinePassedError: too late to begin.
+            HandOverError: it cannot be renamed.
+        """
+        deadline.check()
+        try:
+            await asyncio.to_thread(_rename, draft_of(self._home), self._home)
+        except OSError as error:
+            raise HandOverError(f"{type(error).__name__}: {error}") from error
+
+    async def drop(self) -> None:
+        """Nothing is anywhere else than in the folder itself."""
+
+
+def draft_of(home: Path) -> Path:
+    """The folder's name until it is handed over."""
+    return home.with_name(f".{home.name}.tmp")
+
+
+def _rename(draft: Path, home: Path) -> None:
+    draft.rename(home)
+    _sync(home.parent)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write durably: what was handed over must still be there after a power cut."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _pages(body: bytes) -> int:

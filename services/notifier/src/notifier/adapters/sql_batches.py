@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,21 +12,34 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common.db import driver
-from notifier.ports.post import Batch, BatchKey, BatchLetter, BatchNews, ClaimedBatch
+from notifier.adapters.sql_rows import MESSAGE_COLUMNS, message_of
+from notifier.domain.message import Message
+from notifier.domain.outcome import IN_SPOOL
+from notifier.ports.messages import MessageKey
+from notifier.ports.post import (
+    Batch,
+    BatchKey,
+    BatchLetter,
+    BatchNews,
+    BatchState,
+    ClaimedBatch,
+)
 
 _COLUMNS = """
-b.tenant, b.batch_id, b.seq, b.channel, b.state, b.letters, b.pages, b.size_bytes, b.checksum,
-b.folder, b.place, b.tries, b.error, b.cut_at, b.ready_at, b.handed_over_at
+b.tenant, b.batch_id, b.seq, b.channel, b.state, b.letters, b.withdrawn, b.pages, b.size_bytes,
+b.checksum, b.folder, b.place, b.tries, b.error, b.cut_at, b.ready_at, b.left_at, b.handed_over_at,
+b.cleared_at
 """
 _MOST_AT_ONCE = 20_000
 _CUT = f"""
 WITH waiting AS (
-    SELECT tenant, message_id, channel, sent_at FROM message
-    WHERE state = 'sent' AND provider = 'spool' AND batch_id IS NULL
-    ORDER BY sent_at, message_id LIMIT {_MOST_AT_ONCE} FOR UPDATE SKIP LOCKED
+    SELECT tenant, message_id, channel, coalesce(sent_at, claimed_at) AS since FROM message
+    WHERE provider = 'spool' AND batch_id IS NULL
+      AND (state = 'sent' OR state = 'planned' AND reason = '{IN_SPOOL}')
+    ORDER BY since, message_id LIMIT {_MOST_AT_ONCE} FOR UPDATE SKIP LOCKED
 ), ranked AS (
-    SELECT w.*, row_number() OVER (of_kind ORDER BY sent_at, message_id) AS place,
-        count(*) OVER of_kind AS waiting, min(sent_at) OVER of_kind AS oldest
+    SELECT w.*, row_number() OVER (of_kind ORDER BY since, message_id) AS place,
+        count(*) OVER of_kind AS waiting, min(since) OVER of_kind AS oldest
     FROM waiting AS w WINDOW of_kind AS (PARTITION BY tenant, channel)
 ), due AS (
     SELECT * FROM ranked WHERE place <= $1
@@ -46,9 +59,10 @@ SELECT count(*) FROM made
 _CLAIM = f"""
 WITH due AS (
     SELECT tenant, batch_id FROM letter_batch AS b
-    WHERE next_try_at <= clock_timestamp() AND (state = 'cut' OR ($1 AND state = 'ready'
-        AND NOT EXISTS (SELECT FROM tenant AS t
-            WHERE t.tenant = b.tenant AND (t.body->>'sandbox')::boolean)))
+    WHERE next_try_at <= clock_timestamp()
+      AND (state IN ('cut', 'leaving') OR ($1 AND state = 'ready' AND NOT EXISTS (
+          SELECT FROM tenant AS t
+          WHERE t.tenant = b.tenant AND (t.body->>'sandbox')::boolean)))
     ORDER BY next_try_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 UPDATE letter_batch AS b
@@ -59,27 +73,60 @@ RETURNING {_COLUMNS}, coalesce(t.body->>'name', b.tenant) AS creditor,
     coalesce(t.body->>'language', 'en') AS language, coalesce(t.body->>'zone', 'UTC') AS zone,
     coalesce((t.body->>'sandbox')::boolean, false) AS sandbox
 """
-_LETTERS = """
-SELECT m.tenant, m.batch_id, m.message_id, m.debtor_id, m.batch_place, m.provider_ref, m.sha256
+_LETTERS = f"""
+SELECT {MESSAGE_COLUMNS}, n.causation, n.revoked, m.batch_id, m.batch_place, m.provider_ref,
+    m.sha256, m.reason, coalesce(m.sent_at <= b.cut_at, false) AS told_before,
+    (SELECT jsonb_agg(jsonb_build_array(i->'invoice_id', i->'version'))
+     FROM jsonb_array_elements(n.body->'items') AS i
+     WHERE i->>'invoice_id' = ANY(m.invoice_ids))::text AS invoices
 FROM unnest($1::text[], $2::uuid[]) AS x (tenant, batch_id)
+JOIN letter_batch AS b USING (tenant, batch_id)
 JOIN message AS m USING (tenant, batch_id)
+JOIN notice AS n USING (tenant, notice_id)
+WHERE m.batch_place IS NOT NULL
 ORDER BY m.tenant, m.batch_id, m.batch_place
+"""
+_BEGIN_LEAVING = f"""
+WITH locked AS (
+    SELECT m.tenant, m.message_id
+    FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[])
+        AS x (tenant, message_id, fence, sha256)
+    JOIN message AS m USING (tenant, message_id)
+    WHERE m.state = 'planned' AND m.fence = x.fence AND m.sha256 = x.sha256
+    ORDER BY m.tenant, m.message_id FOR UPDATE OF m
+), begun AS (
+    UPDATE message AS m
+    SET state = 'sending', reason = NULL, fence = m.fence + 1, attempts = m.attempts + 1,
+        lease_until = 'infinity'
+    FROM locked WHERE m.tenant = locked.tenant AND m.message_id = locked.message_id
+    RETURNING m.*
+), logged AS (
+    INSERT INTO attempt (tenant, message_id, fence, phase, reason, provider, sha256, actor)
+    SELECT tenant, message_id, fence, 'sending', 'leaves with its batch', provider, sha256, 'post'
+    FROM begun
+)
+SELECT {MESSAGE_COLUMNS}, n.causation
+FROM begun AS m JOIN notice AS n USING (tenant, notice_id) ORDER BY m.batch_place
+"""
+_TAKE_OUT = """
+UPDATE message AS m SET batch_place = NULL
+FROM unnest($1::text[], $2::uuid[]) AS x (tenant, message_id)
+WHERE m.tenant = x.tenant AND m.message_id = x.message_id
 """
 _RECORD = """
 UPDATE letter_batch AS b
-SET state = CASE WHEN x.place IS NOT NULL THEN 'handed_over'
-                 WHEN x.folder IS NOT NULL THEN 'ready' ELSE b.state END,
-    pages = coalesce(x.pages, b.pages), size_bytes = coalesce(x.size_bytes, b.size_bytes),
-    checksum = coalesce(x.checksum, b.checksum), folder = coalesce(x.folder, b.folder),
-    place = coalesce(x.place, b.place), error = x.error,
-    ready_at = CASE WHEN x.folder IS NOT NULL THEN clock_timestamp() ELSE b.ready_at END,
-    handed_over_at = CASE WHEN x.place IS NOT NULL THEN clock_timestamp()
-                     ELSE b.handed_over_at END,
-    next_try_at = clock_timestamp() + make_interval(secs => coalesce(x.retry_s, 0))
-FROM jsonb_to_recordset($1::jsonb) AS x (
-    tenant text, batch_id uuid, pages int, size_bytes bigint, checksum text, folder text,
-    place text, error text, retry_s float8)
-WHERE b.tenant = x.tenant AND b.batch_id = x.batch_id
+SET state = coalesce($4, b.state), error = $5, place = coalesce($6, b.place),
+    folder = coalesce($7, b.folder), pages = coalesce($8, b.pages),
+    size_bytes = coalesce($9, b.size_bytes), checksum = coalesce($10, b.checksum),
+    letters = coalesce($11, b.letters),
+    withdrawn = b.withdrawn + b.letters - coalesce($11, b.letters),
+    ready_at = CASE WHEN $4 = 'ready' THEN clock_timestamp() ELSE b.ready_at END,
+    left_at = CASE WHEN $4 = 'leaving' THEN clock_timestamp() ELSE b.left_at END,
+    handed_over_at = CASE WHEN $4 = 'handed_over' THEN clock_timestamp() ELSE b.handed_over_at END,
+    next_try_at = coalesce(clock_timestamp() + make_interval(secs => $12::float8), b.next_try_at)
+WHERE b.tenant = $1 AND b.batch_id = $2 AND b.tries = coalesce($3, b.tries)
+    AND b.state NOT IN ('handed_over', 'withdrawn')
+RETURNING true
 """
 _PAGE = f"SELECT {_COLUMNS} FROM letter_batch AS b WHERE b.seq > $1 ORDER BY b.seq LIMIT $2"
 _ONE = f"SELECT {_COLUMNS} FROM letter_batch AS b WHERE b.batch_id = $1"
@@ -101,47 +148,70 @@ class SqlBatches:
         raw = await driver(connection)
         rows = await raw.fetch(_CLAIM, hand_over, limit, lease_s)
         batches = [_batch(row) for row in rows]
-        letters = await self.letters(connection, [batch.key for batch in batches])
         return [
             ClaimedBatch(
                 batch=batch,
-                letters=letters.get(batch.key, ()),
                 creditor=row["creditor"],
                 language=row["language"],
                 zone=row["zone"],
                 sandbox=row["sandbox"],
+                uploads=hand_over and not row["sandbox"],
             )
             for row, batch in zip(rows, batches, strict=True)
         ]
 
-    async def record(self, connection: AsyncConnection, news: Sequence[BatchNews]) -> None:
-        """Write down what became of batches."""
-        rows = [
-            {
-                "tenant": each.key[0],
-                "batch_id": each.key[1],
-                "pages": each.folder.pages if each.folder else None,
-                "size_bytes": each.folder.size_bytes if each.folder else None,
-                "checksum": each.folder.checksum if each.folder else None,
-                "folder": str(each.folder.path) if each.folder else None,
-                "place": each.place,
-                "error": each.error,
-                "retry_s": each.retry_s,
-            }
-            for each in news
-        ]
+    async def record(self, connection: AsyncConnection, news: BatchNews) -> bool:
+        """Write down what became of a batch; False: it is over, or another try is at it."""
+        folder = news.folder
         raw = await driver(connection)
-        await raw.execute(_RECORD, orjson.dumps(rows).decode())
+        written = await raw.fetchval(
+            _RECORD,
+            *news.key,
+            news.try_no,
+            news.state,
+            news.error,
+            news.place,
+            str(folder.path) if folder else None,
+            folder.pages if folder else None,
+            folder.size_bytes if folder else None,
+            folder.checksum if folder else None,
+            news.letters,
+            news.retry_s,
+        )
+        return bool(written)
+
+    async def begin_leaving(
+        self, connection: AsyncConnection, letters: Sequence[BatchLetter]
+    ) -> list[Message]:
+        """Mark waiting letters as `sending`, where nothing happened to them; returns those."""
+        raw = await driver(connection)
+        rows = await raw.fetch(
+            _BEGIN_LEAVING,
+            [letter.message.tenant for letter in letters],
+            [letter.message.message_id for letter in letters],
+            [letter.message.fence for letter in letters],
+            [letter.sha256 for letter in letters],
+        )
+        return [message_of(row) for row in rows]
+
+    async def take_out(self, connection: AsyncConnection, letters: Collection[MessageKey]) -> None:
+        """Letters that are not there: they do not belong to their batch any more."""
+        raw = await driver(connection)
+        await raw.execute(
+            _TAKE_OUT, [tenant for tenant, _ in letters], [each for _, each in letters]
+        )
 
     async def page(self, connection: AsyncConnection, *, after: int, limit: int) -> list[Batch]:
         """The tenant's batches, oldest first."""
         raw = await driver(connection)
         return [_batch(row) for row in await raw.fetch(_PAGE, after, limit)]
 
-    async def one(self, connection: AsyncConnection, batch_id: UUID) -> Batch | None:
+    async def one(
+        self, connection: AsyncConnection, batch_id: UUID, *, lock: bool = False
+    ) -> Batch | None:
         """One batch."""
         raw = await driver(connection)
-        row = await raw.fetchrow(_ONE, batch_id)
+        row = await raw.fetchrow(f"{_ONE} FOR UPDATE" if lock else _ONE, batch_id)
         return _batch(row) if row else None
 
     async def letters(
@@ -154,23 +224,32 @@ class SqlBatches:
         rows = await raw.fetch(_LETTERS, [tenant for tenant, _ in keys], [each for _, each in keys])
         found: defaultdict[BatchKey, list[BatchLetter]] = defaultdict(list)
         for row in rows:
-            found[row["tenant"], _uuid(row["batch_id"])].append(
-                BatchLetter(
-                    message_id=_uuid(row["message_id"]),
-                    debtor_id=row["debtor_id"],
-                    place=row["batch_place"],
-                    file=row["provider_ref"],
-                    sha256=row["sha256"],
-                )
-            )
+            found[row["tenant"], _uuid(row["batch_id"])].append(letter_of(row))
         return {key: tuple(letters) for key, letters in found.items()}
+
+
+def letter_of(row: asyncpg.Record) -> BatchLetter:
+    """A row with the columns of `_LETTERS`."""
+    return BatchLetter(
+        message=message_of(row),
+        place=row["batch_place"],
+        file=row["provider_ref"],
+        sha256=row["sha256"],
+        reason=row["reason"],
+        invoices=tuple(
+            (str(i), int(version)) for i, version in orjson.loads(row["invoices"] or "[]")
+        ),
+        revoked=frozenset(row["revoked"]),
+        told_before=row["told_before"],
+    )
 
 
 def _batch(row: asyncpg.Record) -> Batch:
     values: dict[str, Any] = dict(row)
     for more in ("creditor", "language", "zone", "sandbox"):
         values.pop(more, None)
-    return Batch(**values | {"batch_id": _uuid(values["batch_id"])})
+    own = {"batch_id": _uuid(values["batch_id"]), "state": BatchState(values["state"])}
+    return Batch(**values | own)
 
 
 def _uuid(own: UUID) -> UUID:

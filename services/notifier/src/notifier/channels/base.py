@@ -17,7 +17,7 @@ from dunning_common.events.contacts import Contacts, PostalAddress
 from notifier.content.model import Rendered
 from notifier.domain.feedback import Report
 from notifier.domain.message import Message
-from notifier.domain.outcome import Deferred, Late, Outcome, Refused, Sent, Unknown
+from notifier.domain.outcome import Deferred, Late, Outcome, Refused, Sent, Spooled, Unknown
 
 __all__ = [
     "Channel",
@@ -34,6 +34,7 @@ __all__ = [
     "Refused",
     "Sender",
     "Sent",
+    "Spooled",
     "Traceable",
     "Traced",
     "Unknown",
@@ -173,8 +174,10 @@ class Channel(Protocol):
 class Provable(Protocol):
     """A channel that can tell afterwards, with certainty, whether a message was sent."""
 
-    async def find(self, *, tenant: str, message_id: UUID, on: date, sha256: str) -> Sent | None:
-        """The message as sent, or None when it definitely was not."""
+    async def find(
+        self, *, tenant: str, message_id: UUID, on: date, sha256: str
+    ) -> Sent | Spooled | None:
+        """The message as sent or spooled, or None when it definitely was not."""
         ...
 
 

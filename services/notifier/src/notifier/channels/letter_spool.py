@@ -1,8 +1,12 @@
 """Letters as files: `spool/<tenant>/<date>/<message id>.pdf` with a `.json` beside it.
 
-The file's name is its idempotency: it is linked into place once, whole, and never replaced, so that
-afterwards it can be proved whether a letter was posted. What takes the files away must leave a
-file of that name, or take both files only after the message is recorded as sent.
+Without batches the spool is where letters leave the house: the file's name is its idempotency, it
+is linked into place once, whole, and never replaced, so that afterwards it can be proved whether a
+letter was posted. What takes the files away must leave a file of that name, or take both files
+only after the message is recorded as sent.
+
+With batches the spool is a shelf inside the house: a letter on it was not sent yet, may be written
+anew, and leaves with its batch (`handlers/batch_letters.py`). Nobody else may take files from it.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from notifier.channels.base import (
     Recipient,
     Refused,
     Sent,
+    Spooled,
     Unknown,
 )
 
@@ -37,13 +42,20 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
 class LetterSpoolChannel:
-    """Letters and registered letters into one folder. `kind` goes into the file beside the PDF."""
+    """Letters and registered letters into one folder. `kind` goes into the file beside the PDF.
 
-    def __init__(self, folder: Path, *, kind: str, cost_minor: int = 0) -> None:
+    When they are `batched`, a letter in the folder was not sent yet. That of a sandbox tenant was:
+    it never leaves the house, and the tenant's clock must not wait for a batch.
+    """
+
+    def __init__(
+        self, folder: Path, *, kind: str, cost_minor: int = 0, batched: bool = False
+    ) -> None:
         self.provider = "spool"
         self._folder = folder
         self._kind = kind
         self._cost_minor = cost_minor
+        self._batched = batched
 
     def addressee(self, contacts: Contacts, *, tenant: str, country: str) -> Recipient | None:  # noqa: ARG002
         """The postal address."""
@@ -69,11 +81,13 @@ class LetterSpoolChannel:
             # Nothing of ours has the final name: linking it is the last thing that can fail.
             return Refused(reason=f"spool: {type(error).__name__} {error.strerror}", retry=True)
 
-    async def find(self, *, tenant: str, message_id: UUID, on: date, sha256: str) -> Sent | None:
+    async def find(
+        self, *, tenant: str, message_id: UUID, on: date, sha256: str
+    ) -> Sent | Spooled | None:
         """The letter when it lies in the spool with these bytes, None when it was never posted."""
         path = self._path(tenant, on, message_id)
         if await asyncio.to_thread(_sha256, path) == sha256:
-            return self._sent(path)
+            return self._taken(path, leaves_later=self._batched)
         return None
 
     async def close(self) -> None:
@@ -82,8 +96,9 @@ class LetterSpoolChannel:
     def _post(self, parcel: Parcel, deadline: Deadline) -> Outcome:
         message = parcel.message
         path = self._path(message.tenant, parcel.on, message.message_id)
+        later = self._batched and not parcel.sender.sandbox
         _make_folder(path.parent, self._folder)
-        if path.exists():
+        if path.exists() and not later:
             return self._already_there(path, parcel)
         letter = path.with_suffix(f".{message.fence}.pdf.tmp")
         slip = path.with_suffix(f".{message.fence}.json.tmp")
@@ -92,22 +107,27 @@ class LetterSpoolChannel:
             _write_durably(slip, self._slip(parcel))
             deadline.check()
             slip.replace(path.with_suffix(".json"))
-            _link(letter, path)
+            if later:
+                letter.replace(path)
+            else:
+                _link(letter, path)
         except FileExistsError:
             return self._already_there(path, parcel)
         finally:
             letter.unlink(missing_ok=True)
             slip.unlink(missing_ok=True)
         _sync_folder(path.parent)
-        return self._sent(path)
+        return self._taken(path, leaves_later=later)
 
     def _already_there(self, path: Path, parcel: Parcel) -> Outcome:
         if _sha256(path) == parcel.sha256:
-            return self._sent(path)
+            return self._taken(path, leaves_later=False)
         return Unknown(reason="another text of this letter already lies in the spool")
 
-    def _sent(self, path: Path) -> Sent:
+    def _taken(self, path: Path, *, leaves_later: bool) -> Sent | Spooled:
         reference = path.relative_to(self._folder).as_posix()
+        if leaves_later:
+            return Spooled(provider_ref=reference)
         return Sent(provider_ref=reference, cost_minor=self._cost_minor)
 
     def _path(self, tenant: str, on: date, message_id: UUID) -> Path:

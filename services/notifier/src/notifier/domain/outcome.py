@@ -58,7 +58,23 @@ class Late:
     """Definitely not sent: the deadline had passed before the first byte."""
 
 
-Outcome = Sent | Refused | Deferred | Unknown | Late
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spooled:
+    """Definitely not sent yet: it lies in the spool at `provider_ref` and leaves with its batch.
+
+    It stays planned, so that a payment or a revocation takes it back like any other.
+    """
+
+    provider_ref: str
+
+
+Outcome = Sent | Spooled | Refused | Deferred | Unknown | Late
+
+IN_SPOOL = "in_spool"
+"""The reason of a planned letter that waits in the spool for its batch to leave."""
+
+_UNTIL_ITS_BATCH_S = 100 * 365 * 86_400.0
+"""The sender leaves such a letter alone: its batch is what moves it on."""
 
 LONGEST_RETRY_AFTER_S = 3600.0
 """A provider that asks for a longer pause is asked again after this one."""
@@ -98,10 +114,8 @@ def settle(
         retry: the policy for definite failures.
     """
     match outcome:
-        case Sent():
-            return Settlement(
-                state=State.SENT, provider_ref=outcome.provider_ref, cost_minor=outcome.cost_minor
-            )
+        case Sent() | Spooled():
+            return accepted(outcome)
         case Refused(retry=True) if age_s < retry.give_up_after_s:
             wished_s = min(outcome.retry_after_s, LONGEST_RETRY_AFTER_S)
             delay_s = max(wished_s, retry.delay_s(attempts, message_id))
@@ -114,5 +128,23 @@ def settle(
             return Settlement(state=State.UNKNOWN, reason=outcome.reason)
         case Late():
             return plan_again("deadline_passed", delay_s=_LATE_DELAY_S)
+        case _:
+            assert_never(outcome)
+
+
+def accepted(outcome: Sent | Spooled) -> Settlement:
+    """The verdict on a message that was taken: by a provider for good, or by the spool for now."""
+    match outcome:
+        case Sent():
+            return Settlement(
+                state=State.SENT, provider_ref=outcome.provider_ref, cost_minor=outcome.cost_minor
+            )
+        case Spooled():
+            return Settlement(
+                state=State.PLANNED,
+                reason=IN_SPOOL,
+                delay_s=_UNTIL_ITS_BATCH_S,
+                provider_ref=outcome.provider_ref,
+            )
         case _:
             assert_never(outcome)

@@ -9,12 +9,15 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, File, Form, Header, Query, Response, UploadFile
+from pydantic import BaseModel, ConfigDict, Field
 
 from dunning_common.auth import Principal, require, tenant_of
 from dunning_common.clock import Clock
 from dunning_common.db import Database
 from dunning_common.problems import ProblemError
 from dunning_common.vault import VaultError
+from notifier.domain.post import remedy
+from notifier.entrypoints.paging import after, cursor_of
 from notifier.handlers.proofs import (
     LARGEST_BYTES,
     ErasedError,
@@ -22,7 +25,8 @@ from notifier.handlers.proofs import (
     ProofKeeper,
     ProofRefusedError,
 )
-from notifier.handlers.resolve import NoSuchMessageError
+from notifier.handlers.resolve import NoSuchMessageError, Resolution
+from notifier.handlers.resolve_batch import BatchNotUnknownError, BatchResolver, NoSuchBatchError
 from notifier.ports.ledger import LedgerUnavailableError
 from notifier.ports.post import Batch, Batches
 from notifier.ports.proofs import ProofKind, ProofView
@@ -31,30 +35,39 @@ XTenant = Annotated[str | None, Header(alias="X-Tenant")]
 COVER = "cover.pdf"
 
 
-def batch_routes(*, db: Database, batches: Batches, largest: int) -> APIRouter:
+class ResolveBatchBody(BaseModel):
+    """What the printer says of a batch, and who said so."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    outcome: Resolution
+    note: str = Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$")
+
+
+def batch_routes(
+    *, db: Database, batches: Batches, resolver: BatchResolver, largest: int
+) -> APIRouter:
     """The routes under `/v1/letter-batches`."""
     router = APIRouter(prefix="/v1/letter-batches", tags=["post"])
+    _add_lists(router, db, batches)
+    _add_actions(router, db, batches, resolver, largest=largest)
+    return router
 
+
+def _add_lists(router: APIRouter, db: Database, batches: Batches) -> None:
     @router.get("")
     async def list_batches(
-        after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+        cursor: Annotated[str | None, Query(max_length=100)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         principal: Principal = Depends(require("notices:read")),
         x_tenant: XTenant = None,
     ) -> dict[str, Any]:
-        """Batches of letters, oldest first."""
+        """Batches of letters, oldest first; `next_cursor` leads to the next page."""
+        seq = after(cursor)
         async with db.tenant(tenant_of(principal, x_tenant)) as connection:
-            found = await batches.page(connection, after=after, limit=limit)
-        more = found[-1].seq if len(found) == limit else None
-        return {"items": [_batch_json(batch) for batch in found], "next_after": more}
-
-    @router.post("")
-    async def cut_batches(
-        principal: Principal = Depends(require("notices:write")), x_tenant: XTenant = None
-    ) -> dict[str, int]:
-        """Make batches of all letters that wait, now; they are bound and handed over at once."""
-        async with db.tenant(tenant_of(principal, x_tenant)) as connection:
-            return {"cut": await batches.cut(connection, largest=largest, wait_s=0.0)}
+            found = await batches.page(connection, after=seq, limit=limit)
+        more = cursor_of(found[-1].seq) if len(found) == limit else None
+        return {"items": [_batch_json(batch) for batch in found], "next_cursor": more}
 
     @router.get("/{batch_id}")
     async def get_batch(
@@ -74,6 +87,8 @@ def batch_routes(*, db: Database, batches: Batches, largest: int) -> APIRouter:
                 "reference": letter.reference(batch),
                 "message_id": letter.message_id,
                 "debtor_id": letter.debtor_id,
+                "state": letter.message.state,
+                "reason": letter.reason,
                 "sha256": letter.sha256,
             }
             for letter in letters
@@ -98,11 +113,53 @@ def batch_routes(*, db: Database, batches: Batches, largest: int) -> APIRouter:
         try:
             pdf = await asyncio.to_thread((Path(batch.folder) / COVER).read_bytes)
         except FileNotFoundError:
-            raise ProblemError(410, "batch-gone", "The batch's folder was taken away.") from None
+            raise ProblemError(
+                410,
+                "batch-gone",
+                "The batch's folder was taken away.",
+                detail="the letters themselves are kept with their messages",
+            ) from None
         headers = {"cache-control": "private, no-store"}
         return Response(pdf, media_type="application/pdf", headers=headers)
 
-    return router
+
+def _add_actions(
+    router: APIRouter, db: Database, batches: Batches, resolver: BatchResolver, *, largest: int
+) -> None:
+    @router.post("")
+    async def cut_batches(
+        principal: Principal = Depends(require("notices:write")), x_tenant: XTenant = None
+    ) -> dict[str, int]:
+        """Make batches of all letters that wait, now; they are bound and handed over at once."""
+        async with db.tenant(tenant_of(principal, x_tenant)) as connection:
+            return {"cut": await batches.cut(connection, largest=largest, wait_s=0.0)}
+
+    @router.post("/{batch_id}/resolve")
+    async def resolve_batch(
+        batch_id: UUID,
+        body: ResolveBatchBody,
+        principal: Principal = Depends(require("notices:write")),
+        x_tenant: XTenant = None,
+    ) -> dict[str, Any]:
+        """Say what became of an unknown batch: all its unknown letters were sent, or not."""
+        try:
+            batch = await resolver.resolve(
+                tenant_of(principal, x_tenant),
+                batch_id,
+                outcome=body.outcome,
+                note=body.note,
+                person=principal.subject,
+            )
+        except NoSuchBatchError:
+            raise _no_batch() from None
+        except BatchNotUnknownError as error:
+            raise ProblemError(
+                409,
+                "batch-not-unknown",
+                "The batch's fate is known.",
+                detail=f"it is {error.state}; only an unknown batch can be resolved",
+            ) from None
+        return _batch_json(batch)
 
 
 def proof_routes(keeper: ProofKeeper, clock: Clock) -> APIRouter:
@@ -210,15 +267,18 @@ def _batch_json(batch: Batch) -> dict[str, Any]:
         "channel": batch.channel,
         "state": batch.state,
         "letters": batch.letters,
+        "withdrawn": batch.withdrawn,
         "pages": batch.pages,
         "size_bytes": batch.size_bytes,
         "checksum": batch.checksum,
         "place": batch.place,
         "tries": batch.tries,
         "error": batch.error,
+        "remedy": remedy(state=batch.state, error=batch.error),
         "cut_at": batch.cut_at,
         "ready_at": batch.ready_at,
         "handed_over_at": batch.handed_over_at,
+        "cleared_at": batch.cleared_at,
     }
 
 

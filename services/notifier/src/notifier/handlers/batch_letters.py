@@ -1,32 +1,45 @@
-"""Makes batches of the letters in the spool, binds each in a folder, and hands them over.
+"""Makes batches of the letters in the spool, binds each in a folder, and brings it to the door.
 
-A batch may be bound and handed over any number of times: its files and their names are always the
-same, so that a crash at any point costs nothing but work. Decides nothing about messages: a letter
-in the spool counts as sent.
+Binding and bringing may be done any number of times: nothing counts before the batch was let go,
+which `handlers/leave.py` does in one step. A batch of which that is not known is looked for first.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from datetime import timedelta
 
 import structlog
 
+from dunning_common.clock import Clock
 from dunning_common.db import Database
+from notifier.domain.message import State
+from notifier.domain.post import IN_DOUBT, NOT_THERE
+from notifier.handlers.leave import Door, NotNowError, OvertakenError
+from notifier.ports.messages import MessageKey
 from notifier.ports.post import (
     BatchBinder,
     Batches,
+    BatchFolder,
+    BatchLetter,
     BatchNews,
+    BatchState,
     ClaimedBatch,
+    Exit,
     HandOver,
     HandOverError,
+    InDoubtError,
+    Whereabouts,
 )
 
 log = structlog.get_logger()
 
-_ROUND = 5
+_AT_ONCE = 5
+_ROUNDS = 3
 _RETRY_CAP_S = 3600.0
+_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,17 +47,23 @@ class BatchRule:
     """When a batch is cut: at `largest` letters, or when one has waited for `wait_s` seconds.
 
     `lease_s` is how long one round of a batch may take before somebody else tries it;
-    `retry_base_s` is the first pause after a failure, which doubles up to an hour.
+    `retry_base_s` is the first pause after a failure, which doubles up to an hour. A batch that
+    cannot be looked for within `doubt_s` makes its letters unknown.
     """
 
     largest: int = 500
     wait_s: float = 3600.0
     lease_s: float = 900.0
     retry_base_s: float = 30.0
+    doubt_s: float = 4 * 3600.0
 
 
 class Batcher:
-    """Takes letters from the spool to whoever prints or posts them; without `over`, to a folder."""
+    """Takes letters from the spool to whoever prints or posts them.
+
+    `over` leads to a server; `beside` to whoever watches the folders: the way of all batches where
+    there is no server, and of sandbox tenants' batches, which nobody may be given.
+    """
 
     def __init__(
         self,
@@ -52,51 +71,168 @@ class Batcher:
         db: Database,
         batches: Batches,
         binder: BatchBinder,
+        door: Door,
         over: HandOver | None,
+        beside: HandOver,
         rule: BatchRule,
+        clock: Clock,
     ) -> None:
         self._db = db
         self._batches = batches
         self._binder = binder
+        self._door = door
         self._over = over
+        self._beside = beside
         self._rule = rule
+        self._clock = clock
 
     async def work(self) -> int:
-        """Cut what is due, then take one round of batches further; returns how many moved."""
+        """Cut what is due, then take some batches further; returns how many moved."""
         rule = self._rule
         async with self._db.worker() as connection:
             await self._batches.cut(connection, largest=rule.largest, wait_s=rule.wait_s)
         async with self._db.worker() as connection:
             claimed = await self._batches.claim(
-                connection, hand_over=self._over is not None, limit=_ROUND, lease_s=rule.lease_s
+                connection, hand_over=self._over is not None, limit=_AT_ONCE, lease_s=rule.lease_s
             )
         for each in claimed:
-            news = await self._further(each)
-            async with self._db.worker() as connection:
-                await self._batches.record(connection, [news])
+            await self._further(each)
         return len(claimed)
 
-    async def _further(self, claimed: ClaimedBatch) -> BatchNews:
-        """One batch: its folder, then its way out; trouble is news, too."""
+    async def _further(self, claimed: ClaimedBatch) -> None:
+        """One batch: find it, bind it, bring it, let it go; trouble is news, too."""
         batch = claimed.batch
-        news = BatchNews(key=batch.key, error=batch.error if batch.state == "ready" else None)
+        is_found = batch.state is not BatchState.LEAVING
+        way_out = self._over if self._over is not None and claimed.uploads else self._beside
         try:
-            if batch.state == "cut" or batch.folder is None:
-                folder = await asyncio.to_thread(self._binder.bind, claimed)
-                missing = ", ".join(folder.missing)
-                error = f"not in the spool as written: {missing}" if missing else None
-                news = replace(news, folder=folder, error=error)
-            if self._over is not None and not claimed.sandbox:
-                path = news.folder.path if news.folder else Path(batch.folder or "")
-                place = await self._over.hand_over(path.name, path)
-                news = replace(news, place=place)
-        except (HandOverError, OSError) as error:
-            retry_s = min(_RETRY_CAP_S, self._rule.retry_base_s * 2.0 ** min(batch.tries, 20))
-            log.warning(
-                "batch_waits", batch=str(batch.batch_id), tries=batch.tries, error=str(error)
-            )
-            return replace(
-                news, error=f"{type(error).__name__}: {error}", retry_s=retry_s, place=None
-            )
-        log.info("batch_done", batch=str(batch.batch_id), letters=batch.letters, place=news.place)
-        return news
+            async with way_out.open(self._binder.home(batch)) as way:
+                rest = await self._find(claimed, way)
+                is_found = True
+                if rest is not None:
+                    await self._take(rest, way)
+        except OvertakenError:
+            log.warning("batch_overtaken", batch=str(batch.batch_id), tries=batch.tries)
+        except InDoubtError as error:
+            await self._trouble(claimed, error, state=None)
+        except (NotNowError, HandOverError, OSError) as error:
+            if not is_found:
+                await self._doubt(claimed)
+            await self._trouble(claimed, error, state=claimed.held if is_found else None)
+
+    async def _find(self, claimed: ClaimedBatch, way: Exit) -> ClaimedBatch | None:
+        """Look where the batch is; None: nothing is left to do about it."""
+        batch = claimed.batch
+        where = await way.look()
+        if where is Whereabouts.OVER:
+            await self._door.told(claimed, await self._letters(claimed, _IN_IT), way.place)
+            if not claimed.uploads:
+                await asyncio.to_thread(self._binder.drop, claimed)
+            log.info("batch_found", batch=str(batch.batch_id), place=way.place)
+            return None
+        if batch.state is not BatchState.LEAVING:
+            return claimed
+        leaving = await self._letters(claimed, _ON_ITS_WAY)
+        if where is Whereabouts.HELD:
+            await self._door.put_back(claimed, leaving)
+            return replace(claimed, batch=replace(batch, state=claimed.held, error=None))
+        await self._door.doubt(leaving, reason="the batch is neither here nor over there")
+        await self._record(claimed, state=BatchState.UNKNOWN, error=IN_DOUBT)
+        return None
+
+    async def _take(self, claimed: ClaimedBatch, way: Exit) -> None:
+        """Bind the letters that may leave, bring them, let them go: until none has to stay."""
+        lost: dict[MessageKey, BatchLetter] = {}
+        for _ in range(_ROUNDS):
+            letters = _without(lost, await self._door.letters(claimed))
+            folder = None
+            if letters:
+                folder = await asyncio.to_thread(self._binder.bind, claimed, letters)
+                lost |= {letter.message.key: letter for letter in folder.missing}
+                await self._door.lose(folder.missing, reason=NOT_THERE)
+                letters = _without(lost, letters)
+                claimed = _noting(claimed, lost.values())
+            if folder is None or not letters:
+                await self._withdraw(claimed, way)
+                return
+            if claimed.uploads:
+                path = await asyncio.to_thread(self._binder.keep, claimed.batch)
+                folder = replace(folder, path=path)
+                await self._record(
+                    claimed, state=BatchState.READY, folder=folder, letters=len(letters)
+                )
+            await way.bring(folder.path)
+            if await self._door.leave(
+                claimed, letters, replace(folder, path=self._binder.home(claimed.batch)), way
+            ):
+                log.info("batch_left", batch=str(claimed.batch.batch_id), place=way.place)
+                return
+        await self._record(claimed, state=claimed.held, retry_s=_AGAIN_S)
+
+    async def _withdraw(self, claimed: ClaimedBatch, way: Exit) -> None:
+        """Nothing of the batch may leave: nothing of it stays, either."""
+        if await way.look() is Whereabouts.OVER or not await self._record(
+            claimed, state=BatchState.WITHDRAWN, letters=0
+        ):
+            raise OvertakenError
+        await way.drop()
+        await asyncio.to_thread(self._binder.drop, claimed)
+
+    async def _letters(self, claimed: ClaimedBatch, states: frozenset[State]) -> list[BatchLetter]:
+        key = claimed.batch.key
+        async with self._db.worker() as connection:
+            found = (await self._batches.letters(connection, [key])).get(key, ())
+        return [letter for letter in found if letter.message.state in states]
+
+    async def _doubt(self, claimed: ClaimedBatch) -> None:
+        """Nobody answers who could say where a batch is: after a while its letters are unknown."""
+        left_at = claimed.batch.left_at
+        since = self._clock.now() - timedelta(seconds=self._rule.doubt_s)
+        if left_at is None or left_at <= since:
+            leaving = await self._letters(claimed, frozenset({State.SENDING}))
+            await self._door.doubt(leaving, reason=IN_DOUBT)
+
+    async def _trouble(
+        self, claimed: ClaimedBatch, error: Exception, *, state: BatchState | None
+    ) -> None:
+        batch = claimed.batch
+        log.warning("batch_waits", batch=str(batch.batch_id), tries=batch.tries, error=str(error))
+        retry_s = min(_RETRY_CAP_S, self._rule.retry_base_s * 2.0 ** min(batch.tries - 1, 20))
+        said = str(error) if isinstance(error, NotNowError) else f"{type(error).__name__}: {error}"
+        await self._record(claimed, state=state, error=said, retry_s=retry_s)
+
+    async def _record(
+        self,
+        claimed: ClaimedBatch,
+        *,
+        state: BatchState | None,
+        error: str | None = None,
+        folder: BatchFolder | None = None,
+        letters: int | None = None,
+        retry_s: float | None = None,
+    ) -> bool:
+        news = BatchNews(
+            key=claimed.batch.key,
+            try_no=claimed.batch.tries,
+            state=state,
+            folder=folder,
+            letters=letters,
+            error=error or claimed.batch.error,
+            retry_s=retry_s,
+        )
+        async with self._db.worker() as connection:
+            return await self._batches.record(connection, news)
+
+
+_IN_IT = frozenset({State.PLANNED, State.SENDING, State.UNKNOWN})
+_ON_ITS_WAY = frozenset({State.SENDING, State.UNKNOWN})
+
+
+def _without(lost: Collection[MessageKey], letters: Sequence[BatchLetter]) -> list[BatchLetter]:
+    return [letter for letter in letters if letter.message.key not in lost]
+
+
+def _noting(claimed: ClaimedBatch, lost: Collection[BatchLetter]) -> ClaimedBatch:
+    """The batch, with the letters that were not there for its error."""
+    batch = claimed.batch
+    names = ", ".join(letter.reference(batch) for letter in lost)
+    return replace(claimed, batch=replace(batch, error=f"{NOT_THERE}: {names}" if names else None))

@@ -22,10 +22,15 @@ def permit_requests(written: Written) -> list[PermitRequest]:
         for item in written.job.notice.items
         if item.invoice_id in covered
     ]
+    return requests_about(message.tenant, invoices)
+
+
+def requests_about(tenant: str, invoices: Sequence[tuple[str, int]]) -> list[PermitRequest]:
+    """The requests that together allow a message about invoices: (invoice, version)."""
     return [
         PermitRequest(
             permit_id=new_id(),
-            tenant=message.tenant,
+            tenant=tenant,
             invoices=tuple(invoices[first : first + INVOICES_PER_PERMIT]),
         )
         for first in range(0, len(invoices), INVOICES_PER_PERMIT)

@@ -13,6 +13,7 @@ import structlog
 from dunning_common.db import Database
 from notifier.channels.base import Channel, Provable
 from notifier.domain.message import Settlement, State, plan_again
+from notifier.domain.outcome import accepted
 from notifier.handlers.settling import Settler
 from notifier.ports.messages import Expired, ExpiredMessages, Settled
 
@@ -66,9 +67,7 @@ class Sweeper:
             settlement = (
                 plan_again("lease_expired: not sent for certain")
                 if found is None
-                else Settlement(
-                    state=State.SENT, provider_ref=found.provider_ref, cost_minor=found.cost_minor
-                )
+                else accepted(found)
             )
         return Settled(
             message=message,

@@ -5,6 +5,7 @@ on request. For tests, rehearsals and the mail catcher; never for production.
 """
 
 from notifier.testing.accounts import FakeAccounts
+from notifier.testing.arrangements import FakeArrangements
 from notifier.testing.behaviour import Accepted, AcceptLog, Mode
 from notifier.testing.ledger import FakeLedger
 from notifier.testing.pingen import FakePingen
@@ -17,6 +18,7 @@ __all__ = [
     "AcceptLog",
     "Accepted",
     "FakeAccounts",
+    "FakeArrangements",
     "FakeLedger",
     "FakePingen",
     "FakeSendGrid",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections import deque
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -13,20 +15,28 @@ import asyncssh
 
 
 class SftpTrouble(StrEnum):
-    """What goes wrong with a session: nothing, the login, room on the disk, or the connection."""
+    """What goes wrong with a session: nothing, the login, room on the disk, or the connection.
+
+    `unheard` hangs up before the sign gets its name, `lost` right after it, before the client hears
+    of it; `fetched` does so, too, and whoever prints has taken the batch away by then. `refused`
+    says no to the sign.
+    """
 
     NONE = "none"
     NO_LOGIN = "no_login"
     NO_SPACE = "no_space"
     CUT = "cut"
     LOST = "lost"
+    UNHEARD = "unheard"
+    FETCHED = "fetched"
+    REFUSED = "refused"
 
 
 class FakeSftp:
     """A printing house's server: `username` and `password` get in, files land in `root`.
 
-    `script` says what is wrong with the next sessions: `cut` hangs up within the second file,
-    `lost` right after the last file got its name, before the client hears of it.
+    `script` says what is wrong with the next sessions: `cut` hangs up within the second file. It
+    lets nobody in while it is `away`; `on_sign` is called when a batch got its sign.
     """
 
     username = "printer"
@@ -37,6 +47,8 @@ class FakeSftp:
         self.script: deque[SftpTrouble] = deque()
         self.sessions = 0
         self.written: list[str] = []
+        self.away = False
+        self.on_sign: Callable[[], None] = lambda: None
         self._key = asyncssh.generate_private_key("ssh-ed25519")
         self._server: asyncssh.SSHAcceptor | None = None
 
@@ -86,6 +98,8 @@ class _Login(asyncssh.SSHServer):
 
     def validate_password(self, username: str, password: str) -> bool:
         fake = self._fake
+        if fake.away:
+            return False
         if fake.script and fake.script[0] is SftpTrouble.NO_LOGIN:
             fake.script.popleft()
             return False
@@ -115,10 +129,20 @@ class _Files(asyncssh.SFTPServer):
         return written if isinstance(written, int) else len(data)
 
     def rename(self, oldpath: bytes, newpath: bytes) -> None:
+        is_sign = newpath.endswith(b"SHA256SUMS")
+        if is_sign and self._trouble is SftpTrouble.UNHEARD:
+            self._hang_up()
+            raise asyncssh.SFTPConnectionLost("unheard")
+        if is_sign and self._trouble is SftpTrouble.REFUSED:
+            raise asyncssh.SFTPPermissionDenied("no")
         super().rename(oldpath, newpath)
         self._fake.written.append(newpath.decode())
-        if self._trouble is SftpTrouble.LOST and newpath.endswith(b"SHA256SUMS"):
-            self._hang_up()
+        if is_sign:
+            self._fake.on_sign()
+            if self._trouble is SftpTrouble.FETCHED:
+                shutil.rmtree(self._fake.root / newpath.decode().strip("/").rpartition("/")[0])
+            if self._trouble in (SftpTrouble.LOST, SftpTrouble.FETCHED):
+                self._hang_up()
 
     def _hang_up(self) -> None:
         self.channel.get_connection().abort()

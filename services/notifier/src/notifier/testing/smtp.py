@@ -41,6 +41,11 @@ class _SmtpConnection(aiosmtpd_smtp.SMTP):
     """aiosmtpd, and a way to hang up before it takes the text."""
 
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802 -- aiosmtpd's name
+        if not (
+            self.envelope and self.envelope.rcpt_tos
+        ):  # said together with a recipient that was refused
+            await super().smtp_DATA(arg)
+            return
         mode = self.event_handler.mode = self.event_handler.server.next_mode()
         if mode is Mode.CUT:
             _hang_up(self.transport)

@@ -1,0 +1,155 @@
+"""What every way out of the house keeps: nothing counts before the sign, and the sign is one step.
+
+The ways run through the same contract: a folder that somebody watches, a printing house's server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from notifier.adapters.batch_folder import FolderHandOver, draft_of
+from notifier.channels.base import Deadline, DeadlinePassedError
+from notifier.ports.post import HandOver, HandOverError, Whereabouts
+from notifier.testing import FakeSftp
+from tests.integration.notifier.post_office import to_printer
+
+IN_TIME = Deadline(at=1.0, max_send_s=5.0, now=lambda: 0.0)
+TOO_LATE = Deadline(at=1.0, max_send_s=5.0, now=lambda: 2.0)
+FILES = {
+    "0001-a.pdf": b"%PDF a",
+    "0002-b.pdf": b"%PDF b",
+    "cover.pdf": b"%PDF c",
+    "letters.csv": b"place",
+    "SHA256SUMS": b"sums",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """A way out, the batch's folder here, and where whoever prints finds it."""
+
+    over: HandOver
+    home: Path
+    there: Path
+
+    def bind(self, *names: str) -> Path:
+        draft = draft_of(self.home)
+        draft.mkdir(parents=True, exist_ok=True)
+        for path in draft.iterdir():
+            path.unlink()
+        for name in names or FILES:
+            (draft / name).write_bytes(FILES[name])
+        return draft
+
+
+@asynccontextmanager
+async def by_folder(folder: Path) -> AsyncIterator[Way]:
+    home = folder / "batches" / "acme" / "L1"
+    yield Way(over=FolderHandOver(), home=home, there=home)
+
+
+@asynccontextmanager
+async def by_sftp(folder: Path) -> AsyncIterator[Way]:
+    (folder / "printer").mkdir()
+    async with FakeSftp(folder / "printer") as server:
+        yield Way(
+            over=to_printer(server),
+            home=folder / "batches" / "acme" / "L1",
+            there=folder / "printer" / "in" / "L1",
+        )
+
+
+@pytest.fixture(params=[by_folder, by_sftp])
+async def way(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Way]:
+    async with request.param(tmp_path) as made:
+        yield made
+
+
+def found(way: Way) -> dict[str, bytes]:
+    """What whoever waits for the sign takes."""
+    if not (way.there / "SHA256SUMS").exists():
+        return {}
+    return {path.name: path.read_bytes() for path in way.there.iterdir()}
+
+
+async def test_a_batch_is_nowhere_then_held_then_over(way: Way) -> None:
+    async with way.over.open(way.home) as out:
+        seen = [await out.look()]
+        await out.bring(way.bind())
+        seen.append(await out.look())
+        before = found(way)
+        await out.release(IN_TIME)
+        seen.append(await out.look())
+
+    assert seen == [Whereabouts.NOWHERE, Whereabouts.HELD, Whereabouts.OVER]
+    assert before == {}
+    assert found(way) == FILES
+    assert out.place.endswith("L1")
+
+
+async def test_after_a_break_another_look_tells_the_same(way: Way) -> None:
+    async with way.over.open(way.home) as out:
+        await out.bring(way.bind())
+    async with way.over.open(way.home) as out:
+        held = await out.look()
+        await out.release(IN_TIME)
+    async with way.over.open(way.home) as out:
+        over = await out.look()
+
+    assert (held, over) == (Whereabouts.HELD, Whereabouts.OVER)
+
+
+async def test_too_late_gives_no_sign(way: Way) -> None:
+    async with way.over.open(way.home) as out:
+        await out.bring(way.bind())
+        with pytest.raises(DeadlinePassedError):
+            await out.release(TOO_LATE)
+        after = await out.look()
+
+    assert after is Whereabouts.HELD
+    assert found(way) == {}
+
+
+async def test_bringing_again_brings_what_is_in_it_now(way: Way) -> None:
+    async with way.over.open(way.home) as out:
+        await out.bring(way.bind())
+        await out.bring(way.bind("0002-b.pdf", "cover.pdf", "letters.csv", "SHA256SUMS"))
+        await out.release(IN_TIME)
+
+    assert sorted(found(way)) == ["0002-b.pdf", "SHA256SUMS", "cover.pdf", "letters.csv"]
+
+
+async def test_a_sign_that_was_given_is_not_given_again_and_nothing_changes(way: Way) -> None:
+    async with way.over.open(way.home) as out:
+        await out.bring(way.bind())
+        await out.release(IN_TIME)
+        way.bind("cover.pdf", "SHA256SUMS")
+        with pytest.raises(HandOverError):
+            await out.release(IN_TIME)
+        await out.drop()
+
+    assert found(way) == FILES
+
+
+async def test_what_is_dropped_is_nowhere_over_there(way: Way) -> None:
+    async with way.over.open(way.home) as out:
+        await out.bring(way.bind())
+        await out.drop()
+
+    assert found(way) == {}
+    assert not way.there.exists()
+
+
+async def test_a_batch_that_is_over_there_is_not_brought_again(tmp_path: Path) -> None:
+    async with by_sftp(tmp_path) as way, way.over.open(way.home) as out:
+        await out.bring(way.bind())
+        await out.release(IN_TIME)
+        with pytest.raises(HandOverError, match="over there already"):
+            await out.bring(way.bind("cover.pdf", "SHA256SUMS"))
+
+        assert found(way) == FILES
