@@ -102,7 +102,7 @@ async def main(url: str, schema: str, way: str, batch: str) -> None:
     settings = {"search_path": schema, "jit": "off"}
     sql = await asyncpg.connect(url, server_settings=settings)
     tables = await writers(sql, sets=way == "sets")
-    gc.freeze()  # as a sweeper does: the rows in memory are not looked at again and again
+    gc.freeze()  # the rows in memory are not looked at again and again
     print("ready", flush=True)
     for _ in sys.stdin:
         while await write_batch(sql, tables, int(batch)):
