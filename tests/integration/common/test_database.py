@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
@@ -132,3 +135,58 @@ async def test_setting_up_again_harms_nothing(databases: Databases) -> None:
     await asyncio.to_thread(upgrade, databases.admin_url(name), READER)
 
     assert await keys(db, "acme") == ["a"]
+
+
+@asynccontextmanager
+async def silent(db: Database) -> AsyncIterator[None]:
+    """The server process behind the connection that the pool gives next does not answer."""
+    async with db.worker() as connection:
+        pid = await (await driver(connection)).fetchval("SELECT pg_backend_pid()")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def given_up(work: Awaitable[None]) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await work
+
+
+async def test_a_transaction_that_was_given_up_at_its_begin_swallows_no_later_one(
+    db: Database,
+) -> None:
+    async with silent(db):
+        await given_up(put(db, "acme", "never", 1))
+
+    for number in range(5):
+        await put(db, "acme", f"after {number}", 10 + number)
+    await db.close()  # what was not committed is gone with its connection
+
+    assert await keys(db, "acme") == [f"after {number}" for number in range(5)]
+
+
+async def test_a_transaction_that_was_given_up_at_its_end_blocks_no_later_one(db: Database) -> None:
+    async def change_ones_mind() -> None:
+        async with db.worker() as connection:
+            raw = await driver(connection)
+            await raw.execute(ROW, "acme", "never", 1)
+            pid = await raw.fetchval("SELECT pg_backend_pid()")
+            os.kill(pid, signal.SIGSTOP)
+            stopped.append(pid)
+            raise InterruptedError
+
+    stopped: list[int] = []
+    try:
+        await given_up(change_ones_mind())
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+
+    for number in range(5):
+        await put(db, "acme", f"after {number}", 10 + number)
+    await db.close()
+
+    assert await keys(db, "acme") == [f"after {number}" for number in range(5)]

@@ -387,6 +387,26 @@ async def test_smtp_an_answer_that_nobody_asked_for_is_not_taken_for_the_next_on
     assert served == 2
 
 
+async def test_smtp_a_relay_that_lost_count_is_not_talked_to_again() -> None:
+    served = 0
+
+    async def confused(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal served
+        served += 1
+        answers = (b"250 ok", b"250 ok", b"250 what was that?" if served == 1 else b"354 go")
+        await pipelining(*answers, then=b"250 taken")(reader, writer)
+
+    async with raw_server(confused) as port:
+        channel = smtp_at(port)
+        first = await channel.send(parcel(channel), in_time(0.5))
+        second = await channel.send(parcel(channel), in_time(0.5))
+        await channel.close()
+
+    assert isinstance(first, Refused)
+    assert isinstance(second, Sent)
+    assert served == 2
+
+
 @pytest.mark.parametrize("rubbish", [b"what?\r\n", b"250-and\r\n" * 9_000, b"x" * 40_000])
 async def test_smtp_a_relay_that_talks_rubbish_gets_no_text(rubbish: bytes) -> None:
     async with raw_server(pipelining(b"250 ok", rubbish)) as port:

@@ -18,7 +18,7 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import event, text
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from dunning_common.clock import monotonic
@@ -76,7 +76,7 @@ class Database:
             info = connection.info
             info[OUTBOX_WRITTEN] = False
             info[_DRIVER] = raw = await _beneath(connection)
-            async with raw.transaction():
+            async with _unit_of_work(raw):
                 yield connection
             written = info[OUTBOX_WRITTEN]
         if written:
@@ -125,6 +125,30 @@ async def _beneath(connection: AsyncConnection) -> asyncpg.Connection[Any]:
     return raw.driver_connection  # type: ignore[no-any-return]
 
 
+@asynccontextmanager
+async def _unit_of_work(raw: asyncpg.Connection[Any]) -> AsyncIterator[None]:
+    """A transaction. Where nobody can tell whether it began or ended, the connection is hung up.
+
+    In the pool it would give the next unit of work a transaction inside of the lost one, which
+    ends with a savepoint instead of a commit: acknowledged, and gone when the connection closes.
+    """
+    transaction = raw.transaction()
+    has_ended = False
+    try:
+        await transaction.start()
+        try:
+            yield
+        except BaseException:
+            await transaction.rollback()
+            has_ended = True
+            raise
+        await transaction.commit()
+        has_ended = True
+    finally:
+        if not has_ended:
+            raw.terminate()
+
+
 def _engine(url: str, *, schema: str, pool_size: int, name: str) -> AsyncEngine:
     engine = create_async_engine(
         url,
@@ -148,13 +172,13 @@ def _note_time(_: Any, record: Any) -> None:
 
 
 def _look_alive(engine: AsyncEngine, connection: Any, record: Any, _: Any) -> None:
-    """Let the pool replace its connections when PostgreSQL closed one, as it does at a restart.
+    """Let the pool replace a connection that is closed: by a restart of PostgreSQL, or by us.
 
     Looking costs nothing, and a question to the server is asked only after a pause: a connection
     that was just used would hardly be lost, and whoever has that bad luck tries again.
     """
     if connection.driver_connection.is_closed():
-        raise InvalidatePoolError("PostgreSQL closed the connection")
+        raise DisconnectionError("the connection is closed")
     if monotonic() - record.info.get(_USED_AT, 0.0) > _ASKED_AFTER_S:
         try:
             engine.dialect.do_ping(connection)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -128,13 +129,17 @@ class SmtpChannel:
         try:
             reply = await _transfer(line, parcel.body, deadline, progress)
         except BaseException:
-            line.close()  # without a final dot the server must drop what it has
+            line.cut()
             raise
-        if reply.code == _CLOSING:
-            line.close()
-        else:
-            self._idle.append(_Kept(line))
+        self._keep(line, reply.code, expected={2, 4, 5})
         return reply
+
+    def _keep(self, line: SmtpLine, code: int, *, expected: Set[int]) -> None:
+        """Keep a line for the next mail, unless its last answer cannot be one to what was said."""
+        if line.is_open and code != _CLOSING and code // 100 in expected:
+            self._idle.append(_Kept(line))
+        else:
+            line.cut()
 
     async def _open_envelope(self, parcel: Parcel) -> SmtpLine:
         """A connection that has taken sender and recipient and waits for the text.
@@ -147,17 +152,17 @@ class SmtpChannel:
             try:
                 await line.begin(parcel.sender.email, parcel.recipient.address)
             except aiosmtplib.SMTPServerDisconnected:
-                line.close()
+                line.cut()
                 if kept is None:
                     raise
             except aiosmtplib.SMTPResponseException as error:
                 if error.code == _CLOSING and kept is not None:
-                    line.close()
+                    line.cut()
                     continue
-                self._idle.append(_Kept(line))
+                self._keep(line, error.code, expected={4, 5})
                 raise
             except BaseException:
-                line.close()
+                line.cut()
                 raise
             else:
                 return line
@@ -186,9 +191,13 @@ class SmtpChannel:
             timeout=None,  # one timeout spans the whole conversation
         )
         await client.connect()
-        if not client.last_ehlo_response:  # without a login it has not asked yet
-            await client.ehlo()
-        return SmtpLine.take_over(client)
+        try:
+            if not client.last_ehlo_response:  # without a login it has not asked yet
+                await client.ehlo()
+            return SmtpLine.take_over(client)
+        except BaseException:
+            client.close()
+            raise
 
 
 @dataclass(frozen=True, slots=True)

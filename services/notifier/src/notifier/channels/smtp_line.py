@@ -54,8 +54,15 @@ class SmtpLine(asyncio.Protocol):
         return not (self._is_lost or self._transport.is_closing() or self._replies)
 
     def close(self) -> None:
-        """Hang up. A relay must drop the text whose final dot it did not get."""
+        """Hang up at the end of a mail."""
         self._transport.close()
+
+    def cut(self) -> None:
+        """Hang up in the middle: what was written and has not left must not leave any more.
+
+        A relay drops the text whose final dot it did not get.
+        """
+        self._transport.abort()
 
     async def begin(self, sender: str, recipient: str) -> None:
         """Name both ends and ask for the text to be taken.
@@ -76,7 +83,7 @@ class SmtpLine(asyncio.Protocol):
         for reply, (_, good) in zip(replies, steps, strict=False):
             if reply.code not in good:
                 if replies[-1].code == _START_INPUT:
-                    self.close()  # it waits for a text that nobody is to get
+                    self.cut()  # it waits for a text that nobody is to get
                 raise aiosmtplib.SMTPResponseException(reply.code, reply.message)
         self._is_in_envelope = False  # the text ends it
 

@@ -34,6 +34,7 @@ from notifier.ports.messages import FrozenMessage
 from notifier.ports.suppressions import Place
 
 _DEFLATE_LEVEL = 1
+_TOLD_MAX = 10_000
 
 log = structlog.get_logger()
 
@@ -213,6 +214,8 @@ class Scribe:
         """Log what a tenant should mend: once, not with each of its thousand messages."""
         for remark in remarks:
             if (message.tenant, remark) not in self._told:
+                if len(self._told) >= _TOLD_MAX:
+                    self._told.clear()
                 self._told.add((message.tenant, remark))
                 log.warning(
                     "message_remark",
