@@ -17,7 +17,7 @@ from dunning_engine.entrypoints.api_plans import plan_routes
 from dunning_engine.schema import SCHEMA
 from dunning_engine.testing import Bench
 from notifier.adapters.http_arrangements import KNOWN_S, UNKNOWN_S, HttpArrangements
-from notifier.portal.rules import OPEN, ArrangementRules
+from notifier.portal.rules import OPEN, ArrangementRules, rules_of
 from notifier.ports.portal import Arrangements
 from notifier.testing import FakeArrangements
 from tests.conftest import Databases
@@ -29,6 +29,11 @@ STRICT = ArrangementRules(
     min_instalment_minor=(("EUR", 5_000),),
     refuse=frozenset({"max_months", "min_instalment"}),
 )
+
+DOCUMENT = {
+    "promise_days_max": 10, "max_months": 6, "min_first_percent": "0",
+    "min_instalment": {}, "refuse": [],
+}  # fmt: skip
 
 
 @pytest.fixture(params=["fake", "real"])
@@ -87,6 +92,8 @@ async def test_a_tenant_that_set_none_has_the_engines_defaults(arrangements: Arr
     [
         httpx.Response(200, json={"unexpected": True}),
         httpx.Response(200, content=b"[]"),
+        httpx.Response(200, json=DOCUMENT | {"min_instalment": [50]}),
+        httpx.Response(200, json=DOCUMENT | {"min_first_percent": "a tenth"}),
         httpx.Response(503),
         httpx.ConnectError("down"),
     ],
@@ -106,23 +113,22 @@ async def test_without_a_usable_answer_the_rules_are_the_widest_and_there_is_no_
             assert await arrangements.now("acme") is None
 
 
-async def test_rules_are_asked_for_once_a_minute_and_a_dead_engine_is_left_alone_for_a_moment() -> (
-    None
-):
+@pytest.mark.parametrize("dead", [httpx.Response(502), httpx.ConnectError("down")])
+async def test_rules_are_asked_for_once_a_minute_and_a_dead_engine_is_left_alone_for_a_moment(
+    dead: httpx.Response | httpx.ConnectError,
+) -> None:
     asked: list[str] = []
-    time_s, dead = [1000.0], [False]
-    document = {
-        "promise_days_max": 10, "max_months": 6, "min_first_percent": "0",
-        "min_instalment": {}, "refuse": [],
-    }  # fmt: skip
+    time_s, is_dead = [1000.0], [False]
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(f"{request.headers['x-tenant']}{request.url.path}")
-        if dead[0]:
-            raise httpx.ConnectError("down")
+        if is_dead[0]:
+            if isinstance(dead, httpx.ConnectError):
+                raise dead
+            return dead
         if request.url.path == "/v1/clock":
             return httpx.Response(200, json={"now": "2026-03-11T00:00:00+01:00"})
-        return httpx.Response(200, json=document)
+        return httpx.Response(200, json=DOCUMENT)
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
         arrangements = HttpArrangements(
@@ -134,14 +140,14 @@ async def test_rules_are_asked_for_once_a_minute_and_a_dead_engine_is_left_alone
         assert await arrangements.now("a") == datetime(2026, 3, 10, 23, tzinfo=UTC)
 
         time_s[0] += KNOWN_S
-        dead[0] = True
+        is_dead[0] = True
         asked.clear()
         for _ in range(3):
-            assert await arrangements.rules("a") == OPEN
+            assert await arrangements.rules("a") == rules_of(DOCUMENT)  # as last known
             assert await arrangements.rules("b") == OPEN
             assert await arrangements.now("a") is None
         assert asked == ["a/v1/plan-rules"]
 
         time_s[0] += UNKNOWN_S
-        dead[0] = False
+        is_dead[0] = False
         assert (await arrangements.rules("b")).promise_days_max == 10

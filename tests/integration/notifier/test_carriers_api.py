@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -218,6 +219,40 @@ async def test_a_wrong_number_fails_at_once_so_that_another_way_is_tried(
 
     row = await postman.message()
     assert (row["state"], row["reason"]) == ("failed", "call: wrong_number")
+
+
+async def test_a_call_that_is_reported_twice_at_once_is_one_call(
+    desk: Desk, postman: Postman
+) -> None:
+    url = f"/v1/calls/{await on_the_list(postman)}"
+    said = {"outcome": "no_answer", "tries_seen": 0}
+
+    answers = await asyncio.gather(
+        *(desk.client.post(f"{url}/outcome", json=said, headers=desk.headers()) for _ in range(5))
+    )
+
+    refused = [answer.json() for answer in answers if answer.status_code == 409]
+    shown = await desk.get(url)
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409]
+    assert all(problem["type"].endswith(":call-reported-meanwhile") for problem in refused)
+    assert (shown["tries"], len(shown["calls"])) == (1, 1)
+    again = await desk.post(f"{url}/outcome", said | {"tries_seen": 1})
+    assert again["tries"] == 2
+
+
+async def test_reports_at_once_of_persons_who_say_not_what_they_saw_are_all_counted(
+    desk: Desk, postman: Postman
+) -> None:
+    url = f"/v1/calls/{await on_the_list(postman)}"
+    said = {"outcome": "no_answer"}
+
+    answers = await asyncio.gather(
+        *(desk.client.post(f"{url}/outcome", json=said, headers=desk.headers()) for _ in range(4))
+    )
+
+    # Each saw those before it: the third was the last, and the fourth found the call closed.
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 409]
+    assert sorted(a.json()["tries"] for a in answers if a.status_code == 200) == [1, 2, 3]
 
 
 async def test_a_payment_takes_a_call_off_the_list(desk: Desk, postman: Postman) -> None:

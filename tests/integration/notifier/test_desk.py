@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from dataclasses import replace
+from html import unescape
+from importlib.resources import files
 from pathlib import Path
+from tempfile import SpooledTemporaryFile, gettempdir
 from typing import Any
 from uuid import uuid4
 
@@ -497,6 +502,23 @@ async def test_a_call_shows_number_and_script_and_takes_its_outcome(
     assert "DebtorPromisedV1" in await postman.told_types()
 
 
+async def test_a_form_about_a_call_that_is_sent_twice_is_one_call(
+    browser: httpx.AsyncClient, postman: Postman
+) -> None:
+    path = f"/desk/calls/{await open_call(postman)}"
+    form = {"outcome": "no_answer", "tries_seen": "0"}
+
+    first = await browser.post(path, data=form, headers=SAME)
+    again = await browser.post(path, data=form, headers=SAME)
+    odd = await browser.post(path, data={**form, "tries_seen": "one"}, headers=SAME)
+    shown = await browser.get(path)
+
+    assert first.headers["location"].endswith("said=called")
+    assert again.headers["location"].endswith("said=call_gone")
+    assert odd.status_code == 422
+    assert shown.text.count("(jane)") == 1
+
+
 async def test_an_address_is_suppressed_and_lifted_with_a_reason(
     browser: httpx.AsyncClient, postman: Postman
 ) -> None:
@@ -705,3 +727,165 @@ async def test_a_token_for_all_tenants_chooses_one_first(house: House, postman: 
 
     assert "Choose a tenant" in asked.text
     assert str(message_id) in chosen.text
+
+
+async def test_a_form_acts_for_the_tenant_of_its_page_whatever_another_tab_chose(
+    house: House, postman: Postman
+) -> None:
+    message_id = await unknown_message(postman)
+    sign_in(house, tenant="*")
+    path = f"/desk/messages/{message_id}"
+    answer = {"outcome": "sent", "note": "seen in the log"}
+
+    page = await house.client.get(f"{path}?tenant={TENANT}")
+    action = page.text.split('class="stack" method="post" action="')[1].split('"')[0]
+    await house.client.get("/desk?tenant=other")
+    nobody = await house.client.post(path, data=answer, headers=SAME)
+    states = await postman.states()
+    done = await house.client.post(action, data=answer, headers=SAME)
+
+    assert action == f"{path}?tenant={TENANT}"
+    assert nobody.status_code == 409
+    assert "does not say for which tenant" in nobody.text
+    assert states == ["unknown"]
+    assert done.headers["location"] == f"{path}?tenant={TENANT}&said=resolved"
+    assert await postman.states() == ["sent"]
+
+
+async def test_no_form_of_a_token_for_all_tenants_is_taken_without_a_tenant(house: House) -> None:
+    sign_in(house, tenant="*")
+    await house.client.get(f"/desk?tenant={TENANT}")
+    looks = [f"/desk/texts/first_reminder/en/{look}" for look in ("preview", "letter")]
+
+    for path in [*FORMS, *looks]:
+        for query in ("", "?tenant=", "?tenant=+"):
+            refused = await house.client.post(f"{path}{query}", data={"note": "x"}, headers=SAME)
+
+            assert (path, refused.status_code) == (path, 409)
+
+
+def test_every_posted_form_of_the_desk_names_its_tenant() -> None:
+    sources = {
+        each.name: each.read_text("utf-8")
+        for each in (files("notifier.desk") / "templates").iterdir()
+        if each.name.endswith(".html")
+    }
+    targets = [
+        (name, action)
+        for name, source in sources.items()
+        for action in [
+            *re.findall(r'method="post" action="([^"]*)"', source),
+            *re.findall(r'formaction="([^"]*)"', source),
+        ]
+    ]
+    posted = sum(source.count('method="post"') for source in sources.values())
+    overridden = sum(source.count("formaction=") for source in sources.values())
+
+    assert len(targets) == posted + overridden
+    assert posted > 0
+    assert [each for each in targets if not each[1].startswith("{{ target(")] == []
+
+
+async def test_a_preview_in_the_editor_is_of_the_pages_tenant(house: House) -> None:
+    sign_in(house, tenant="*")
+
+    page = await house.client.get(f"/desk/texts/first_reminder/en?tenant={TENANT}")
+
+    assert f'sandbox src="/desk/texts/first_reminder/en/preview?tenant={TENANT}&amp;' in page.text
+
+
+async def test_a_box_that_was_unticked_stays_so_after_a_trial(
+    browser: httpx.AsyncClient, postman: Postman
+) -> None:
+    path = "/desk/texts/first_reminder/en"
+    source = (await browser.get("/v1/templates/first_reminder/en")).json()["source"]
+    typed = {"source": source, "channel": "email", "to": "me@example.com"}
+
+    fresh = await browser.get(path)
+    without = await browser.post(f"{path}/trial", data=typed, headers=SAME)
+    ticked = await browser.post(f"{path}/trial", data={**typed, "use": "yes"}, headers=SAME)
+
+    box = 'name="use" value="yes" checked'
+    assert [box in page.text for page in (fresh, without, ticked)] == [True, False, True]
+    assert len(postman.smtp.mails) == 2
+
+
+async def test_a_refusal_on_the_second_page_is_shown_where_it_happened(
+    browser: httpx.AsyncClient, postman: Postman
+) -> None:
+    async with postman.db.worker() as connection:
+        await SqlIssues().note(
+            connection,
+            [
+                Issue(tenant=TENANT, kind=IssueKind.HELP_ASKED, source="sms", ref=f"r{n}")
+                for n in range(52)
+            ],
+        )
+    first = (await browser.get("/desk/issues?kind=help_asked")).text
+    link = unescape(first.split('class="more"><a href="')[1].split('"')[0])
+    second = (await browser.get(link)).text
+    form = second.split('class="inline" method="post" action="')[1]
+    action, issue_id = unescape(form.split('"')[0]), form.split('value="')[1].split('"')[0]
+
+    refused = await browser.post(action, data={"issue_id": issue_id, "note": ""}, headers=SAME)
+    done = await browser.post(action, data={"issue_id": issue_id, "note": "rang"}, headers=SAME)
+
+    assert action == link
+    assert refused.status_code == 422
+    assert 'class="wrong" id="wrong-' in refused.text
+    assert done.headers["location"] == f"{link}&said=closed"
+
+
+async def test_who_saved_the_exact_bytes_of_a_message_is_written_down(
+    browser: httpx.AsyncClient, postman: Postman
+) -> None:
+    await postman.know()
+    await postman.hear(notice("n1"))
+    await postman.send_all()
+    path = f"/desk/messages/{message_id_of(await postman.message())}"
+
+    before = await browser.get(path)
+    await browser.get(f"{path}/content")
+    after = await browser.get(path)
+
+    assert "Who saved the exact bytes" not in before.text
+    assert "by jane</li>" in after.text.split("Who saved the exact bytes")[1]
+
+
+async def test_a_large_scan_is_kept_without_touching_the_disk_and_a_larger_one_is_refused(
+    browser: httpx.AsyncClient, postman: Postman
+) -> None:
+    await postman.know()
+    await postman.hear(notice("n1", channels={"letter": ("i1",)}))
+    await postman.send_all()
+    path = f"/desk/messages/{message_id_of(await postman.message())}"
+    paper = {"kind": "deposit", "date": "2026-03-03", "reference": "RR1"}
+    opened: list[str] = []
+    folder = gettempdir()
+    is_listening = True
+
+    def listen(event: str, arguments: tuple[Any, ...]) -> None:
+        is_nameless = event == "open" and str(arguments[0]) == folder
+        if is_listening and (is_nameless or event == "tempfile.mkstemp"):
+            opened.append(event)
+
+    # An audit hook cannot be taken away again; it falls silent instead.
+    sys.addaudithook(listen)
+    with SpooledTemporaryFile(max_size=1) as spool:
+        spool.write(b"12")
+    heard = len(opened)
+    answers = []
+    for megabytes in (2, 6):
+        scan = {"file": ("r.pdf", b"%PDF-1.7\n" + bytes(megabytes * 2**20), "application/pdf")}
+        answers.append(await browser.post(f"{path}/proofs", data=paper, files=scan, headers=SAME))
+    broken = await browser.post(f"{path}/proofs", content=b"x", headers=SAME)
+    is_listening = False
+
+    kept, larger = answers
+    assert kept.headers["location"] == f"{path}?said=proof_kept"
+    assert larger.status_code == 422
+    assert "larger than 5 MB" in larger.text
+    assert 'value="RR1"' in larger.text
+    assert (broken.status_code, "cannot be read" in broken.text) == (400, True)
+    assert heard > 0
+    assert opened[heard:] == []

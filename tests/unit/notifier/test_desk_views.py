@@ -223,6 +223,17 @@ def test_what_looks_like_a_hash_is_one() -> None:
     assert "debtor_id" not in named("x")
 
 
+@pytest.mark.parametrize("channel", ["sms", "call"])
+def test_digits_alone_are_a_number_where_the_channel_is_a_phone(channel: str) -> None:
+    digits = "3363998123456789"
+
+    phone = suppressions.address_form({"channel": channel, "address": digits})
+    email = suppressions.address_form({"channel": "email", "address": digits})
+
+    assert (phone.get("address"), phone.get("recipient_hash")) == (digits, None)
+    assert email.get("recipient_hash") == digits
+
+
 def test_a_promise_goes_with_its_outcome_alone() -> None:
     fields = {"outcome": "promised", "amount": " 5.00 ", "currency": "eur", "on": "2026-04-01"}
 

@@ -74,6 +74,7 @@ def open_office(
         keeper=ProofKeeper(
             db=db, reading=reading, proofs=SqlProofs(), feedback=SqlFeedback(), ledger=ledger
         ),
+        responses=responses,
         clock=clock,
     )
     answers = ResponseDesk(db=db, responses=responses, reading=SqlPortalReading(), ledger=ledger)

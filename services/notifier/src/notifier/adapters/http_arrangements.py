@@ -1,7 +1,7 @@
 """The engine's rules and clock over its public HTTP interface, for the debtor's page.
 
 Rules are remembered for a minute, and so, more shortly, is that nobody answered: a page never waits
-for a dead engine again and again. Never retries.
+for a dead engine again and again. While it is dead, the rules last known hold. Never retries.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from notifier.portal.rules import OPEN, ArrangementRules, rules_of
 log = structlog.get_logger()
 
 KNOWN_S = 60.0
-"""How long rules are remembered: a change shows on the page that much later at the latest."""
+"""How long rules are not asked for again: a change shows on the page that much later."""
 
 UNKNOWN_S = 5.0
 """How long it is remembered that the engine did not answer."""
@@ -52,7 +52,7 @@ class HttpArrangements:
         self._silent_until_s = 0.0
 
     async def rules(self, tenant: str) -> ArrangementRules:
-        """What the tenant allows of promises and instalments; `OPEN` when nobody answers."""
+        """What the tenant allows, as last known when nobody answers; never known is `OPEN`."""
         until_s, found = self._known.get(tenant, (0.0, OPEN))
         if self._now_s() < until_s:
             return found
@@ -60,7 +60,7 @@ class HttpArrangements:
             fresh = rules_of(await self._get(tenant, "/v1/plan-rules"))
         except _NO_ANSWER as error:
             log.warning("plan_rules_unknown", error=type(error).__name__)
-            return OPEN
+            return found
         self._known[tenant] = (self._now_s() + KNOWN_S, fresh)
         self._known.move_to_end(tenant)
         while len(self._known) > _TENANTS_MAX:
@@ -88,6 +88,8 @@ class HttpArrangements:
         except httpx.TransportError:
             self._silent_until_s = self._now_s() + UNKNOWN_S
             raise
+        if response.is_server_error:
+            self._silent_until_s = self._now_s() + UNKNOWN_S
         response.raise_for_status()
         document: Mapping[str, Any] = orjson.loads(response.content)
         return document
@@ -98,5 +100,7 @@ class _StillSilentError(Exception):
 
 
 _NO_ANSWER = (
-    _StillSilentError, httpx.HTTPError, KeyError, TypeError, ValueError, MoneyError,
+    _StillSilentError, httpx.HTTPError, MoneyError,
+    # A document that is none: it lacks a field, or has another kind of thing or number in it.
+    KeyError, AttributeError, TypeError, ValueError, ArithmeticError,
 )  # fmt: skip

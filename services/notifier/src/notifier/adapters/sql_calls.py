@@ -26,6 +26,7 @@ WHERE m.channel = 'call' AND m.state = 'planned' AND m.reason = '{WAITING}' AND 
 ORDER BY m.seq LIMIT $3
 """
 _ONE = f"{_TASKS} WHERE m.channel = 'call' AND m.message_id = $1"
+_LOCK = "SELECT FROM message WHERE channel = 'call' AND message_id = $1 FOR UPDATE"
 _TRIES = "SELECT at, outcome, note, person FROM call_try WHERE message_id = $1 ORDER BY n"
 _ADD_TRY = """
 WITH task AS (
@@ -54,7 +55,10 @@ class SqlCalls:
     ) -> CallTask | None:
         """The task of a message that is to be told by a call, open or not; locked on request."""
         raw = await driver(connection)
-        row = await raw.fetchrow(_ONE + (" FOR UPDATE OF m" if lock else ""), message_id)
+        if lock:
+            # A statement of its own: what it waited for, the one that reads does see.
+            await raw.execute(_LOCK, message_id)
+        row = await raw.fetchrow(_ONE, message_id)
         return _task(row) if row else None
 
     async def tries(self, connection: AsyncConnection, message_id: UUID) -> list[CallTry]:

@@ -33,7 +33,7 @@ _FORGET = """
 WITH gone AS (
     DELETE FROM portal_visit WHERE name IN (
         SELECT name FROM portal_visit WHERE full_at < statement_timestamp()
-        FOR UPDATE SKIP LOCKED)
+        LIMIT $1 FOR UPDATE SKIP LOCKED)
     RETURNING 1
 )
 SELECT count(*) FROM gone
@@ -53,6 +53,6 @@ class SqlVisits:
         )
         return len(admitted) == len(asked)
 
-    async def forget(self, connection: AsyncConnection) -> int:
-        """Drop the counts that stand for nothing any more; returns how many."""
-        return int(await (await driver(connection)).fetchval(_FORGET))
+    async def forget(self, connection: AsyncConnection, *, limit: int) -> int:
+        """Drop at most so many counts that stand for nothing any more; returns how many."""
+        return int(await (await driver(connection)).fetchval(_FORGET, limit))

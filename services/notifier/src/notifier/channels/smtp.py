@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import Set
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -134,7 +134,7 @@ class SmtpChannel:
         self._keep(line, reply.code, expected={2, 4, 5})
         return reply
 
-    def _keep(self, line: SmtpLine, code: int, *, expected: Set[int]) -> None:
+    def _keep(self, line: SmtpLine, code: int, *, expected: Collection[int]) -> None:
         """Keep a line for the next mail, unless its last answer cannot be one to what was said."""
         if line.is_open and code != _CLOSING and code // 100 in expected:
             self._idle.append(_Kept(line))

@@ -13,6 +13,8 @@ from notifier.ports.suppressions import Change, Listed
 CHANNELS = ("email", "sms", "call", "letter", "registered_letter")
 HASH_LENGTH = 16
 
+_PHONES = ("sms", "call")
+
 CAUSES = {
     Cause.HARD_BOUNCE: (
         "The address is dead: correct it in the ERP. Lift it only when it surely works again."
@@ -99,11 +101,16 @@ def is_hash(text: str) -> bool:
 
 
 def address_form(fields: Mapping[str, str]) -> dict[str, str]:
-    """The form as the API's body: what looks like a hash of ours is one."""
+    """The form as the API's body: what looks like a hash of ours is one.
+
+    Digits alone are a number where the channel is a phone: taken for a hash, they would suppress
+    nobody without a word.
+    """
     address = fields.get("address", "").strip()
+    may_be_hash = not (fields.get("channel") in _PHONES and address.isdigit())
     wanted = {
         "channel": fields.get("channel", ""),
-        "recipient_hash" if is_hash(address) else "address": address,
+        "recipient_hash" if may_be_hash and is_hash(address) else "address": address,
         "debtor_id": fields.get("debtor_id", "").strip(),
         "note": fields.get("note", "").strip(),
     }

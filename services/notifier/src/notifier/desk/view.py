@@ -60,8 +60,8 @@ SAID = {
     "assigned": Said("It is an answer of that debtor now, sealed and told like any other."),
     "called": Said("Written down."),
     "call_gone": Said(
-        "The call is off the list: paid, called off or settled meanwhile. Nothing was written "
-        "down.",
+        "The call is off the list or was reported already: paid, called off or settled meanwhile. "
+        "Nothing was written down.",
         bad=True,
     ),
     "listed": Said("This address is not written to any more."),

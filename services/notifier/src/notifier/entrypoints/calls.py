@@ -18,7 +18,14 @@ from dunning_common.vault import VaultError
 from notifier.channels.call_list import WAITING
 from notifier.domain.calls import CallOutcome
 from notifier.domain.message import State
-from notifier.handlers.calls import CallDesk, CallReport, NoSuchCallError, NotOpenError, Promise
+from notifier.handlers.calls import (
+    CallDesk,
+    CallReport,
+    NoSuchCallError,
+    NotOpenError,
+    Promise,
+    ReportedMeanwhileError,
+)
 from notifier.handlers.write import open_content
 from notifier.ports.calls import Calls, CallTask
 from notifier.ports.ledger import Ledger, LedgerUnavailableError
@@ -38,13 +45,14 @@ class PromiseBody(BaseModel):
 
 
 class OutcomeBody(BaseModel):
-    """What a call came to."""
+    """What a call came to; with `tries_seen`, only while there were so many calls before it."""
 
     model_config = ConfigDict(extra="forbid")
 
     outcome: CallOutcome
     note: str = Field(default="", max_length=1000)
     promise: PromiseBody | None = None
+    tries_seen: int | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _promises_belong_together(self) -> Self:
@@ -106,6 +114,7 @@ def call_routes(
             person=principal.subject,
             note=body.note,
             promise=promise_of(body.promise) if body.promise else None,
+            tries_seen=body.tries_seen,
         )
         try:
             task = await desk.report(tenant_of(principal, x_tenant), message_id, said)
@@ -118,6 +127,14 @@ def call_routes(
                 "Nothing can be said about this call now.",
                 detail=f"Its message is {error.state}: paid, revoked or settled in the meantime; "
                 "while it is planned or sending, try again in a few seconds.",
+            ) from None
+        except ReportedMeanwhileError as error:
+            raise ProblemError(
+                409,
+                "call-reported-meanwhile",
+                "A call was reported since; nothing was written down.",
+                detail=f"By now `tries` is {error.tries}, and `tries_seen` is {body.tries_seen}: "
+                "fetch the call again, and report only a call that is not in it.",
             ) from None
         return _as_json(task)
 

@@ -14,6 +14,7 @@ from datetime import date
 from functools import partial
 from http import HTTPStatus
 from importlib.resources import files
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 from uuid import UUID
 
@@ -87,7 +88,9 @@ class Limits:
         except ValueError:
             link = ""
         return (
-            Asked(name=_digest("address", self._address(request)), rate=self.of_address.rate),
+            Asked(
+                name=_digest("address", _network(self._address(request))), rate=self.of_address.rate
+            ),
             Asked(name=_digest("link", link), rate=self.of_link.rate),
         )[: 2 if link else 1]
 
@@ -104,7 +107,8 @@ class Limits:
         direct = request.client.host if request.client else ""
         if not self.proxies:
             return direct
-        seen = [part.strip() for part in request.headers.get("x-forwarded-for", "").split(",")]
+        lines = ",".join(request.headers.getlist("x-forwarded-for"))
+        seen = [part.strip() for part in lines.split(",")]
         return seen[-self.proxies] if len(seen) >= self.proxies else direct
 
 
@@ -325,6 +329,17 @@ class PortalPages:
 
 def _digest(kind: str, name: str) -> bytes:
     return hashlib.sha256(f"{kind}|{name}".encode(errors="replace")).digest()
+
+
+def _network(address: str) -> str:
+    """Whose an address is: with IPv6 one subscriber has 64 bits of addresses (RFC 4291, 2.5.4)."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return address
+    return str(found.ipv4_mapped or IPv6Network((int(found), 64), strict=False))
 
 
 def _allowed(visit: Visit, action: str) -> Action | None:

@@ -38,6 +38,14 @@ class NotOpenError(RuntimeError):
         self.state = state
 
 
+class ReportedMeanwhileError(RuntimeError):
+    """Somebody reported a call since: `tries` were made by now. Nothing was written down."""
+
+    def __init__(self, tries: int) -> None:
+        super().__init__(f"{tries} calls were reported by now")
+        self.tries = tries
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
     """What was promised: so many minor units, at the latest on that day."""
@@ -49,12 +57,17 @@ class Promise:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallReport:
-    """What a person says about a call; `note` is kept without addresses and numbers."""
+    """What a person says about a call; `note` is kept without addresses and numbers.
+
+    `tries_seen` is how many calls the person knew of, so that a form that is sent twice is one
+    call; None takes every report as a call of its own.
+    """
 
     outcome: CallOutcome
     person: str
     note: str = ""
     promise: Promise | None = None
+    tries_seen: int | None = None
 
 
 class CallDesk:
@@ -85,6 +98,7 @@ class CallDesk:
         Raises:
             NoSuchCallError: not there.
             NotOpenError: paid, revoked, settled before, or being written anew this second.
+            ReportedMeanwhileError: the person did not know of all calls.
         """
         async with self._db.tenant(tenant) as connection:
             task = await self._calls.one(connection, message_id, lock=True)
@@ -92,6 +106,8 @@ class CallDesk:
                 raise NoSuchCallError
             if task.message.state is not State.PLANNED or task.sha256 is None:
                 raise NotOpenError(task.message.state)
+            if said.tries_seen not in (None, task.tries):
+                raise ReportedMeanwhileError(task.tries)
             concluded = conclude(said.outcome, tries_before=task.tries, rule=self._rule)
             number = await self._calls.add_try(
                 connection,

@@ -54,7 +54,9 @@ class Link:
 
 def new_token() -> str:
     """A fresh token for links that are clicked: 22 characters that need no escaping."""
-    return _written(secrets.token_bytes(TOKEN_BYTES))
+    while canonical(token := _written(secrets.token_bytes(TOKEN_BYTES))) != token:
+        pass  # it could be read as one that people type: one in millions
+    return token
 
 
 def new_typed_token() -> str:
@@ -85,19 +87,27 @@ def canonical(token: str) -> str:
     Raises:
         ValueError: not the form of a token.
     """
-    if _TOKEN.fullmatch(token):
-        if _written(base64.urlsafe_b64decode(f"{token}==")) == token:
-            return token
-    elif token.isascii():
-        typed = token.lower().translate(_READ_AS)
-        if _TYPED.fullmatch(typed) and set(typed) <= set(_ALPHABET):
-            return typed
+    typed = token.lower().translate(_READ_AS) if token.isascii() else ""
+    is_typed = _TYPED.fullmatch(typed) is not None and set(typed) <= set(_ALPHABET)
+    # With two hyphens of four a typed token has 22 signs, too. Unlike one that is clicked it is all
+    # small or all capital; `new_token` makes none that is both.
+    in_one_case = token in (token.lower(), token.upper())
+    if not (is_typed and in_one_case) and _is_clicked(token):
+        return token
+    if is_typed:
+        return typed
     raise ValueError("not a token of the portal")
 
 
 def link_url(public_url: str, token: str) -> str:
     """The address that is put into a message."""
     return f"{public_url.rstrip('/')}{PATH}/{token}"
+
+
+def _is_clicked(token: str) -> bool:
+    return (
+        bool(_TOKEN.fullmatch(token)) and _written(base64.urlsafe_b64decode(f"{token}==")) == token
+    )
 
 
 def _written(raw: bytes) -> str:

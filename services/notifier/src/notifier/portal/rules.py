@@ -56,14 +56,14 @@ class ArrangementRules:
 
 
 OPEN = ArrangementRules()
-"""The widest rules: those of an engine that does not answer."""
+"""The widest rules: those of an engine that never answered."""
 
 
 def rules_of(document: Mapping[str, Any]) -> ArrangementRules:
     """Rules from the engine's document.
 
     Raises:
-        KeyError, TypeError, ValueError: it is none.
+        KeyError, AttributeError, TypeError, ValueError, ArithmeticError, MoneyError: it is none.
     """
     return ArrangementRules(
         promise_days_max=int(document["promise_days_max"]),

@@ -63,7 +63,7 @@ class Arrangements(Protocol):
     """The engine, as far as the page asks it. Never raises: the page goes on without it."""
 
     async def rules(self, tenant: str) -> ArrangementRules:
-        """What the tenant allows of promises and instalments; `OPEN` when nobody answers."""
+        """What the tenant allows, as last known when nobody answers; never known is `OPEN`."""
         ...
 
     async def now(self, tenant: str) -> datetime | None:
@@ -148,8 +148,8 @@ class Visits(Protocol):
         """Whether all of these may ask now; those that may are counted. One statement."""
         ...
 
-    async def forget(self, connection: AsyncConnection) -> int:
-        """Drop the counts that stand for nothing any more; returns how many."""
+    async def forget(self, connection: AsyncConnection, *, limit: int) -> int:
+        """Drop at most so many counts that stand for nothing any more; returns how many."""
         ...
 
 

@@ -14,6 +14,7 @@ from notifier.desk.view import HOME, SHOWN, page_of
 from notifier.desk.words import moment
 from notifier.entrypoints.desk.frame import (
     Frame,
+    address_of,
     begin,
     download,
     fields_of,
@@ -89,7 +90,9 @@ async def _judge(
     judgement = fields.get("judgement")
     target = f"{PATH}/{response_id}"
     if judgement not in ("accepted", "rejected"):
-        return Response(status_code=HTTPStatus.SEE_OTHER, headers={"location": target})
+        return Response(
+            status_code=HTTPStatus.SEE_OTHER, headers={"location": address_of(viewer, target, {})}
+        )
     try:
         with in_words():
             await desk.judge(
@@ -99,5 +102,5 @@ async def _judge(
                 person=viewer.principal.subject,
             )
     except NotProposedError:
-        return to(target, "not_proposed")
-    return to(target, judgement)
+        return to(viewer, target, "not_proposed")
+    return to(viewer, target, judgement)

@@ -31,7 +31,7 @@ from notifier.entrypoints.desk.frame import (
     with_problem,
 )
 from notifier.entrypoints.paging import cursor_of
-from notifier.handlers.calls import CallDesk, CallReport, NotOpenError
+from notifier.handlers.calls import CallDesk, CallReport, NotOpenError, ReportedMeanwhileError
 from notifier.ports.calls import Calls, CallTask
 from notifier.ports.ledger import Ledger
 from notifier.ports.reading import MessageReading
@@ -113,7 +113,8 @@ class CallPages:
     async def report(self, request: Request, viewer: Viewer, message_id: UUID) -> Response:
         """Say what a call came to."""
         fields = await fields_of(request)
-        body = read(OutcomeBody, outcome_of(fields))
+        seen = {"tries_seen": fields["tries_seen"]} if fields.get("tries_seen") else {}
+        body = read(OutcomeBody, outcome_of(fields) | seen)
         if isinstance(body, Form):
             wrong = Form(typed=fields, errors=body.errors)
             return await self.show(request, viewer, message_id, form=wrong)
@@ -123,14 +124,18 @@ class CallPages:
             wrong = with_problem(fields, problem)
             return await self.show(request, viewer, message_id, form=wrong)
         said = CallReport(
-            outcome=body.outcome, person=viewer.principal.subject, note=body.note, promise=promise
+            outcome=body.outcome,
+            person=viewer.principal.subject,
+            note=body.note,
+            promise=promise,
+            tries_seen=body.tries_seen,
         )
         try:
             with in_words():
                 await self._desk.report(viewer.tenant, message_id, said)
-        except NotOpenError:
-            return to(f"{PATH}/{message_id}", "call_gone")
-        return to(f"{PATH}/{message_id}", "called")
+        except (NotOpenError, ReportedMeanwhileError):
+            return to(viewer, f"{PATH}/{message_id}", "call_gone")
+        return to(viewer, f"{PATH}/{message_id}", "called")
 
 
 def call_pages(frame: Frame, pages: CallPages) -> APIRouter:

@@ -16,8 +16,10 @@ from uuid import UUID
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import pass_context
+from jinja2.runtime import Context
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 
 from dunning_common.problems import ProblemError
 from dunning_common.vault import VaultError
@@ -29,6 +31,7 @@ from notifier.desk.view import HINTS, HOME, SAID, SECTIONS, Form, refused
 from notifier.desk.words import plain
 from notifier.domain.message import Message
 from notifier.entrypoints.paging import after
+from notifier.entrypoints.portal_forms import UnreadableFormError, read_form
 from notifier.handlers import (
     calls,
     edit_templates,
@@ -39,6 +42,7 @@ from notifier.handlers import (
     strangers,
 )
 from notifier.handlers.write import open_content
+from notifier.portal.files import Upload
 from notifier.ports.ledger import Ledger, LedgerUnavailableError
 
 _Body = TypeVar("_Body", bound=BaseModel)
@@ -91,7 +95,11 @@ class Frame:
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
-        pages.environment.globals |= {"plain": plain, "desk_asset": _asset_url}
+        pages.environment.globals |= {
+            "plain": plain,
+            "desk_asset": _asset_url,
+            "target": _target,
+        }
         self.reader = Depends(self._viewer(READ))
         self.writer = Depends(self._viewer(WRITE))
 
@@ -110,6 +118,7 @@ class Frame:
         def dependency(request: Request, viewer: Viewer = Depends(wanted)) -> Viewer:
             if request.method not in ("GET", "HEAD"):
                 same_origin(request)
+                _tenant_given(request, viewer)
             if not viewer.tenant:
                 raise TenantWantedError(viewer)
             return viewer
@@ -155,9 +164,38 @@ def _asset_url(name: str) -> str:
     return f"{ASSETS}/{name}?v={hashlib.sha256(content).hexdigest()[:8]}"
 
 
-def to(path: str, said: str, **more: str) -> RedirectResponse:
-    """On to a page, which says what was done."""
-    return RedirectResponse(f"{path}?{urlencode({**more, 'said': said})}", HTTPStatus.SEE_OTHER)
+def _tenant_given(request: Request, viewer: Viewer) -> None:
+    """A form acts for the tenant it was opened for, never for one chosen since in another tab.
+
+    Raises:
+        PageError: 409, the form of a `*` token does not say its tenant.
+    """
+    if viewer.may_switch and not request.query_params.get("tenant", "").strip():
+        detail = (
+            "Nothing was done. This token acts for all tenants, and the form does not name one: "
+            "open its page again, check the tenant at the top, and send it again."
+        )
+        title = "The form does not say for which tenant"
+        raise PageError(ProblemError(HTTPStatus.CONFLICT, "page", title, detail=detail))
+
+
+def address_of(viewer: Viewer, path: str, query: Mapping[str, str]) -> str:
+    """A path with its query; it names the tenant where the person may choose among tenants."""
+    tenant = {"tenant": viewer.tenant} if viewer.may_switch else {}
+    asked = urlencode({**tenant, **query})
+    return f"{path}?{asked}" if asked else path
+
+
+@pass_context
+def _target(context: Context, path: str, **query: str) -> str:
+    """Where a form of a page is sent; every form that is posted is sent there."""
+    return address_of(context["viewer"], path, query)
+
+
+def to(viewer: Viewer, path: str, said: str, **more: str) -> RedirectResponse:
+    """On to a page of the same tenant, which says what was done."""
+    target = address_of(viewer, path, {**more, "said": said})
+    return RedirectResponse(target, HTTPStatus.SEE_OTHER)
 
 
 def download(content: bytes, name: str, media_type: str) -> Response:
@@ -214,15 +252,31 @@ def begin(request: Request) -> int:
 
 async def fields_of(request: Request) -> dict[str, str]:
     """The text fields of a posted form."""
-    return texts_of(await request.form(max_files=0, max_fields=40))
+    return _texts(await request.form(max_files=0, max_fields=40))
 
 
-def texts_of(form: FormData) -> dict[str, str]:
+async def posted_of(request: Request) -> tuple[dict[str, str], Upload | None]:
+    """The text fields and the file of a posted form; the file never touches the disk.
+
+    Raises:
+        PageError: 400, not a form.
+    """
+    try:
+        posted = await read_form(request)
+    except UnreadableFormError as error:
+        title = "The form cannot be read"
+        detail = "Open its page again and send it from there."
+        problem = ProblemError(HTTPStatus.BAD_REQUEST, "page", title, detail=detail)
+        raise PageError(problem) from error
+    return _texts(posted.fields), posted.upload
+
+
+def _texts(fields: Mapping[str, str | UploadFile]) -> dict[str, str]:
     """The text fields of a form; NUL cannot be stored and is left out, lines end as in Unix."""
     return {
         name: value.replace("\x00", "").replace("\r\n", "\n")
-        for name, value in form.items()
-        if not isinstance(value, UploadFile)
+        for name, value in fields.items()
+        if isinstance(value, str)
     }
 
 

@@ -61,6 +61,7 @@ class IssueDesk:
             viewer,
             status=HTTPStatus.UNPROCESSABLE_ENTITY if form else HTTPStatus.OK,
             asked=asked,
+            here=_here(request),
             kinds=list(IssueKind),
             listing=page_of([Row.of(listed) for listed in found], last, asked.query),
             form=form or Form.empty(),
@@ -80,7 +81,7 @@ class IssueDesk:
             )
         if closed is None:
             raise missing()
-        return to(PATH, "closed", **Asked.of(request.query_params).query)
+        return to(viewer, PATH, "closed", **_here(request))
 
     async def words(
         self, request: Request, viewer: Viewer, inbound_id: UUID, *, form: Form | None = None
@@ -115,7 +116,13 @@ class IssueDesk:
             words = f"The ledger knows no such debtor, or erased it. {HINTS['debtor_id']}"
             wrong = Form(typed=fields, errors={"debtor_id": words})
             return await self.words(request, viewer, inbound_id, form=wrong)
-        return to(f"{HOME}/answers/{response_id}", "assigned")
+        return to(viewer, f"{HOME}/answers/{response_id}", "assigned")
+
+
+def _here(request: Request) -> dict[str, str]:
+    """The filter and the place in the list, for forms to come back to the same rows."""
+    cursor = request.query_params.get("cursor", "")
+    return Asked.of(request.query_params).query | ({"cursor": cursor} if cursor else {})
 
 
 def issue_pages(frame: Frame, desk: IssueDesk) -> APIRouter:

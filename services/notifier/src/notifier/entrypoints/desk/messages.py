@@ -13,6 +13,7 @@ from dunning_common.db import Database
 from dunning_common.web import Viewer
 from notifier.desk.messages import Asked, Line, PaperRow, Row, file_name_of, rows_of
 from notifier.desk.view import HOME, SHOWN, Form, page_of
+from notifier.desk.words import moment
 from notifier.domain.message import State
 from notifier.entrypoints.api import ResolveBody
 from notifier.entrypoints.desk.frame import (
@@ -24,8 +25,8 @@ from notifier.entrypoints.desk.frame import (
     in_words,
     missing,
     opened,
+    posted_of,
     read,
-    texts_of,
     to,
 )
 from notifier.entrypoints.desk.papers import paper_of
@@ -34,8 +35,12 @@ from notifier.handlers.proofs import ProofKeeper, ProofRefusedError
 from notifier.handlers.resolve import NotUnknownError, Resolver
 from notifier.ports.ledger import Ledger
 from notifier.ports.reading import MessageReading, MessageView
+from notifier.ports.responses import Responses
 
 PATH = f"{HOME}/messages"
+
+_SAVED = "content_read"
+"""How the log calls it that somebody saved the exact bytes."""
 
 
 class MessageDesk:
@@ -50,6 +55,7 @@ class MessageDesk:
         ledger: Ledger,
         resolver: Resolver,
         keeper: ProofKeeper,
+        responses: Responses,
         clock: Clock,
     ) -> None:
         self._frame = frame
@@ -58,6 +64,7 @@ class MessageDesk:
         self._ledger = ledger
         self._resolver = resolver
         self._keeper = keeper
+        self._responses = responses
         self._clock = clock
 
     async def list(self, request: Request, viewer: Viewer) -> HTMLResponse:
@@ -89,6 +96,7 @@ class MessageDesk:
         async with self._db.tenant(viewer.tenant) as connection:
             view = await self._reading.one(connection, message_id)
             history = await self._reading.history(connection, message_id)
+            log = await self._responses.history(connection, str(message_id))
         if view is None:
             raise missing()
         row = Row.of(view)
@@ -100,6 +108,7 @@ class MessageDesk:
             status=HTTPStatus.UNPROCESSABLE_ENTITY if form or paper else HTTPStatus.OK,
             message=row,
             history=[Line.of(attempt) for attempt in history],
+            saved=[(moment(line.at), line.actor) for line in log if line.action == _SAVED],
             papers=[PaperRow.of(kept) for kept in papers],
             form=form or Form.empty(),
             paper=paper or Form.empty(),
@@ -120,30 +129,34 @@ class MessageDesk:
                     person=viewer.principal.subject,
                 )
         except NotUnknownError:
-            return to(f"{PATH}/{message_id}", "not_unknown")
-        return to(f"{PATH}/{message_id}", "resolved")
+            return to(viewer, f"{PATH}/{message_id}", "not_unknown")
+        return to(viewer, f"{PATH}/{message_id}", "resolved")
 
     async def content(self, viewer: Viewer, message_id: UUID) -> Response:
-        """The exact bytes of the last attempt, to save."""
-        view, sealed = await self._sealed(viewer.tenant, message_id)
+        """The exact bytes of the last attempt, to save; who does so is written down first.
+
+        They hold the debtor's name, and a link that opens the debtor's page.
+        """
+        view, sealed = await self._sealed(viewer, message_id)
         with in_words():
             content = await opened(self._ledger, view.message, sealed)
         name = file_name_of(message_id, view.media_type, view.settled_at or view.planned_at)
         return download(content, name, view.media_type or "application/octet-stream")
 
-    async def _sealed(self, tenant: str, message_id: UUID) -> tuple[MessageView, bytes]:
-        async with self._db.tenant(tenant) as connection:
+    async def _sealed(self, viewer: Viewer, message_id: UUID) -> tuple[MessageView, bytes]:
+        person = viewer.principal.subject
+        async with self._db.tenant(viewer.tenant) as connection:
             view = await self._reading.one(connection, message_id)
             sealed = await self._reading.content(connection, message_id)
-        if view is None or sealed is None:
-            raise missing()
+            if view is None or sealed is None:
+                raise missing()
+            await self._responses.log(connection, viewer.tenant, str(message_id), _SAVED, person)
         return view, sealed
 
     async def keep_paper(self, request: Request, viewer: Viewer, message_id: UUID) -> Response:
         """Keep a paper that proves what became of a letter."""
-        async with request.form(max_files=1, max_fields=10) as posted:
-            typed = texts_of(posted)
-            paper = await paper_of(typed, posted.get("file"))
+        typed, upload = await posted_of(request)
+        paper = paper_of(typed, upload)
         if isinstance(paper, Form):
             return await self.show(request, viewer, message_id, paper=paper)
         try:
@@ -158,7 +171,7 @@ class MessageDesk:
         except ProofRefusedError as error:
             wrong = Form(typed=typed, errors={"form": f"{error}."})
             return await self.show(request, viewer, message_id, paper=wrong)
-        return to(f"{PATH}/{message_id}", "proof_kept")
+        return to(viewer, f"{PATH}/{message_id}", "proof_kept")
 
     async def paper(self, viewer: Viewer, message_id: UUID, proof_id: UUID) -> Response:
         """A paper's file, to save."""

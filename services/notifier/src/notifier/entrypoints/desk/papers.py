@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.datastructures import UploadFile
 
 from notifier.desk.view import HINTS, Form
 from notifier.entrypoints.desk.frame import read
 from notifier.handlers.proofs import LARGEST_BYTES, Paper
+from notifier.portal.files import Upload
 from notifier.ports.proofs import ProofKind
 
 
@@ -25,18 +25,20 @@ class PaperBody(BaseModel):
     reference: Annotated[str, Field(max_length=100, pattern=r"^[^\x00-\x1f]*$")] = ""
 
 
-async def paper_of(typed: Mapping[str, str], file: UploadFile | str | None) -> Paper | Form:
+def paper_of(typed: Mapping[str, str], file: Upload | None) -> Paper | Form:
     """The paper, or the form with what is missing."""
     body = read(PaperBody, typed)
     if isinstance(body, Form):
         return body
-    content = await file.read(LARGEST_BYTES + 1) if isinstance(file, UploadFile) else b""
-    if not content or not isinstance(file, UploadFile):
+    if file is not None and not file.is_whole:
+        words = f"It is larger than {LARGEST_BYTES // 2**20} MB: make a smaller scan."
+        return Form(typed=typed, errors={"file": words})
+    if file is None or not file.content:
         return Form(typed=typed, errors={"file": HINTS["file"]})
     return Paper(
         kind=body.kind,
         happened_on=body.date,
         reference=body.reference,
-        file_name="".join(sign for sign in file.filename or "proof" if sign.isprintable())[-200:],
-        content=content,
+        file_name="".join(sign for sign in file.name or "proof" if sign.isprintable())[-200:],
+        content=file.content,
     )

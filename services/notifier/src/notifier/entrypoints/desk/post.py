@@ -93,8 +93,8 @@ class PostDesk:
                     person=viewer.principal.subject,
                 )
         except BatchNotUnknownError:
-            return to(f"{PATH}/{batch_id}", "not_unknown")
-        return to(f"{PATH}/{batch_id}", "resolved")
+            return to(viewer, f"{PATH}/{batch_id}", "not_unknown")
+        return to(viewer, f"{PATH}/{batch_id}", "resolved")
 
     async def cover(self, viewer: Viewer, batch_id: UUID) -> Response:
         """The cover sheet; of registered letters the posting list for the counter."""
@@ -112,7 +112,7 @@ class PostDesk:
         """Make batches of all letters that wait, now."""
         async with self._db.tenant(viewer.tenant) as connection:
             made = await self._batches.cut(connection, largest=self._largest, wait_s=0.0)
-        return to(PATH, "cut" if made else "nothing_cut")
+        return to(viewer, PATH, "cut" if made else "nothing_cut")
 
 
 def post_pages(frame: Frame, desk: PostDesk) -> APIRouter:

@@ -99,7 +99,7 @@ class SuppressionDesk:
         async with self._db.tenant(viewer.tenant) as connection:
             added = await self._suppressor.add(connection, [wanted])
         target = f"{PATH}/{wanted.channel}/{wanted.recipient_hash}"
-        return to(target, "listed" if added else "listed_before")
+        return to(viewer, target, "listed" if added else "listed_before")
 
     async def show(
         self,
@@ -145,7 +145,9 @@ class SuppressionDesk:
                 source=f"person:{viewer.principal.subject}",
                 note=redact(body.note),
             )
-        return to(f"{PATH}/{channel}/{recipient_hash}", "lifted" if lifted else "nothing_lifted")
+        return to(
+            viewer, f"{PATH}/{channel}/{recipient_hash}", "lifted" if lifted else "nothing_lifted"
+        )
 
 
 def suppression_pages(frame: Frame, desk: SuppressionDesk) -> APIRouter:

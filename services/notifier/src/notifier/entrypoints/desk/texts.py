@@ -96,7 +96,7 @@ class TextDesk:
             uses=uses_of(state.uses),
             channels=CHANNELS,
             trial_channels=TRIAL_CHANNELS,
-            form=form or Form.empty(source=source, channel="email", invoices="2"),
+            form=form or Form.empty(source=source, channel="email", invoices="2", use="yes"),
         )
 
     async def save(self, request: Request, viewer: Viewer, key: TextKey) -> Response:
@@ -130,7 +130,7 @@ class TextDesk:
             wrong = Form(typed=fields, errors={"source": words})
             return await self.show(request, viewer, key, form=wrong)
         said = "saved" if is_new else "unchanged"
-        return to(target, f"{said}_used" if body.use else said)
+        return to(viewer, target, f"{said}_used" if body.use else said)
 
     async def trial(self, request: Request, viewer: Viewer, key: TextKey) -> Response:
         """Send what stands in the editor to one address, marked as a test."""
@@ -161,7 +161,7 @@ class TextDesk:
             await self._editor.use(
                 viewer.tenant, key, version or None, person=viewer.principal.subject
             )
-        return to(f"{PATH}/{key[0]}/{key[1]}", "used")
+        return to(viewer, f"{PATH}/{key[0]}/{key[1]}", "used")
 
     async def diff(self, request: Request, viewer: Viewer, key: TextKey) -> HTMLResponse:
         """What changes from one version to another."""
