@@ -35,10 +35,11 @@ def batcher(
     crash: Crash = no_crash,
     door: DoorRule = DOOR,
     binder: BatchBinder | None = None,
+    batches: SqlBatches | None = None,
 ) -> Batcher:
     return Batcher(
         db=postman.db,
-        batches=SqlBatches(),
+        batches=batches or SqlBatches(),
         binder=binder or FolderBinder(spool=postman.spool, out=out),
         door=Door(
             db=postman.db,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import csv
+import functools
 import random
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pypdf import PdfReader
@@ -21,6 +23,8 @@ from dunning_common.events.notifications import (
     NoticeSentV2,
     NoticeSuppressedV2,
 )
+from notifier.adapters.batch_folder import FolderBinder
+from notifier.adapters.sql_batches import SqlBatches
 from notifier.adapters.sql_suppressions import SqlSuppressions
 from notifier.domain.post import remedy
 from notifier.domain.suppression import Cause, Suppression
@@ -84,6 +88,18 @@ def has_left(printer: FakeSftp, batch: Batch) -> bool:
 async def by_debtor(postman: Postman) -> dict[str, tuple[str, str | None]]:
     rows = await postman.messages()
     return {row["debtor_id"]: (row["state"], row["reason"]) for row in rows}
+
+
+def no_more(recipient_hash: str) -> Suppression:
+    """The first debtor wants no letters."""
+    return Suppression(
+        tenant=TENANT,
+        channel="letter",
+        recipient_hash=recipient_hash,
+        cause=Cause.OPT_OUT,
+        source="portal",
+        debtor_id="d1",
+    )
 
 
 # --- what is in the spool was not sent yet
@@ -231,20 +247,47 @@ async def test_a_hold_that_came_while_the_letter_was_written_is_not_forgotten(
 async def test_who_opted_out_of_letters_meanwhile_gets_none(postman: Postman, out: Path) -> None:
     await post(postman, "d1")
     row = await postman.message()
-    no_more = Suppression(
-        tenant=TENANT,
-        channel="letter",
-        recipient_hash=row["recipient_hash"],
-        cause=Cause.OPT_OUT,
-        source="portal",
-        debtor_id="d1",
-    )
     async with postman.db.worker() as connection:
-        await Suppressor(SqlSuppressions(), SystemClock()).add(connection, [no_more])
+        await Suppressor(SqlSuppressions(), SystemClock()).add(
+            connection, [no_more(row["recipient_hash"])]
+        )
 
     await batcher(postman, out).work()
 
     assert await by_debtor(postman) == {"d1": ("suppressed", "opted_out")}
+
+
+async def test_who_opts_out_in_the_last_moment_keeps_the_batch_here(
+    postman: Postman, out: Path
+) -> None:
+    await post(postman, "d1")
+    postman.ledger.down = True
+    await batcher(postman, out).work()
+    key = (await only(postman)).key
+    async with postman.db.worker() as connection:
+        waiting = (await SqlBatches().letters(connection, [key]))[key]
+        await Suppressor(SqlSuppressions(), SystemClock()).add(
+            connection, [no_more(waiting[0].message.recipient_hash or "")]
+        )
+
+        begun = await SqlBatches().begin_leaving(connection, waiting)
+
+    assert len(waiting) == 1
+    assert begun == []
+
+
+async def test_a_letter_to_a_debtor_who_was_erased_meanwhile_never_leaves(
+    postman: Postman, out: Path
+) -> None:
+    await post(postman, "d1", "d2")
+    async with postman.db.worker() as connection:
+        await (await driver(connection)).execute(
+            "UPDATE contact SET ciphertext = NULL WHERE debtor_id = 'd1'"
+        )
+
+    await batcher(postman, out).work()
+
+    assert await by_debtor(postman) == {"d1": ("suppressed", "erased"), "d2": ("sent", None)}
 
 
 async def test_a_batch_of_which_nothing_is_left_is_withdrawn_and_leaves_nothing_anywhere(
@@ -367,6 +410,29 @@ BEFORE_IT_LEFT = ("after_begin", "after_permit", "before_release")
 
 @pytest.mark.parametrize("uploads", [False, True])
 @pytest.mark.parametrize("point", [*BEFORE_IT_LEFT, "after_release"])
+async def test_a_database_that_stops_answering_while_a_batch_leaves_loses_no_letter(
+    postman: Postman, out: Path, printer: FakeSftp, *, point: str, uploads: bool
+) -> None:
+    await post(postman, "d1")
+    over = to_printer(printer) if uploads else None
+
+    def no_answer(at: str) -> None:
+        if at == point:
+            raise TimeoutError
+
+    await batcher(postman, out, over=over, crash=no_answer).work()
+    leaving, on_its_way = await only(postman), await postman.states()
+    postman.ledger.live.clear()
+    await in_time(postman)
+    await batcher(postman, out, over=over).work()
+
+    assert (leaving.state, on_its_way) == ("leaving", ["sending"])
+    assert (await only(postman)).state == "handed_over"
+    assert await postman.told_types() == ["NoticeSentV2"]
+
+
+@pytest.mark.parametrize("uploads", [False, True])
+@pytest.mark.parametrize("point", [*BEFORE_IT_LEFT, "after_release"])
 async def test_after_a_kill_a_batch_is_looked_for_and_leaves_once(
     postman: Postman, out: Path, printer: FakeSftp, *, point: str, uploads: bool
 ) -> None:
@@ -460,6 +526,80 @@ async def test_a_batch_that_is_nowhere_is_unknown_and_not_handed_over_again(
     assert "/resolve" in (remedy(state=batch.state, error=batch.error) or "")
     assert await postman.states() == ["unknown"]
     assert not there(printer, batch).exists()
+
+
+async def test_without_its_server_a_batch_that_waited_for_it_leaves_by_its_folder_permitted_anew(
+    postman: Postman, out: Path, printer: FakeSftp
+) -> None:
+    await post(postman, "d1", "d2")
+    printer.script.append(SftpTrouble.NO_SPACE)
+    await batcher(postman, out, over=to_printer(printer)).work()
+    waiting, seen = await only(postman), names(out / TENANT)
+    await postman.ledger.pay("i-d1")
+    await in_time(postman)
+
+    await batcher(postman, out).work()
+
+    batch = await only(postman)
+    assert waiting.state == "ready"
+    assert [name[0] for name in seen] == ["."]  # nobody who watches the folder takes it
+    assert (batch.state, batch.letters) == ("handed_over", 1)
+    assert (await by_debtor(postman))["d1"] == ("returned", "permit_refused: paid")
+    assert names(out / TENANT) == [f"L1-{batch.batch_id}"]
+
+
+async def test_a_batch_that_was_leaving_to_a_server_that_is_none_any_more_is_unknown(
+    postman: Postman, out: Path, printer: FakeSftp
+) -> None:
+    await post(postman, "d1")
+    with pytest.raises(Killed):
+        await batcher(
+            postman, out, over=to_printer(printer), crash=killing_at("after_release")
+        ).work()
+    await in_time(postman)
+
+    await batcher(postman, out).work()
+
+    assert ((await only(postman)).state, await postman.states()) == ("unknown", ["unknown"])
+
+
+async def test_a_try_that_was_overtaken_does_not_touch_the_other_ones_files(
+    postman: Postman, out: Path
+) -> None:
+    await post(postman, "d1")
+    binder = FolderBinder(spool=postman.spool, out=out)
+    async with postman.db.worker() as connection:
+        await SqlBatches().cut(connection, largest=100, wait_s=0.0)
+        claim = functools.partial(SqlBatches().claim, connection, hand_over=False, limit=1)
+        (stale,) = await claim(lease_s=0.0)
+        (live,) = await claim(lease_s=900.0)
+        letters = (await SqlBatches().letters(connection, [live.batch.key]))[live.batch.key]
+    bound = binder.bind(live, letters)
+
+    binder.bind(stale, letters)
+    binder.drop(stale)
+
+    assert [path.name for path in (out / TENANT).iterdir()] == [bound.path.name]
+    assert len(letters_in(bound.path)) == 1
+
+
+async def test_batches_are_taken_one_by_one_so_that_each_has_its_lease(
+    postman: Postman, out: Path
+) -> None:
+    await post(postman, "d1", "d2")
+    leased: list[int] = []
+
+    class Watching(SqlBatches):
+        async def claim(self, *given: Any, **how: Any) -> Any:
+            leased.append(how["limit"])
+            return await super().claim(*given, **how)
+
+    small = replace(NOW, largest=1)
+    for _ in range(2):
+        await batcher(postman, out, rule=small, batches=Watching()).work()
+
+    assert set(leased) == {1}
+    assert [batch.state for batch in await batches_of(postman)] == ["handed_over"] * 2
 
 
 async def test_a_server_that_says_no_to_the_sign_gets_it_later(

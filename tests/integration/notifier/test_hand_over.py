@@ -5,6 +5,10 @@ The ways run through the same contract: a folder that somebody watches, a printi
 
 from __future__ import annotations
 
+import asyncio
+import resource
+import shutil
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,8 +18,8 @@ import pytest
 
 from notifier.adapters.batch_folder import FolderHandOver, draft_of
 from notifier.channels.base import Deadline, DeadlinePassedError
-from notifier.ports.post import HandOver, HandOverError, Whereabouts
-from notifier.testing import FakeSftp
+from notifier.ports.post import HandOver, HandOverError, InDoubtError, Whereabouts
+from notifier.testing import FakeSftp, SftpTrouble
 from tests.integration.notifier.post_office import to_printer
 
 IN_TIME = Deadline(at=1.0, max_send_s=5.0, now=lambda: 0.0)
@@ -38,7 +42,7 @@ class Way:
     there: Path
 
     def bind(self, *names: str) -> Path:
-        draft = draft_of(self.home)
+        draft = draft_of(self.home, 1)
         draft.mkdir(parents=True, exist_ok=True)
         for path in draft.iterdir():
             path.unlink()
@@ -129,8 +133,7 @@ async def test_a_sign_that_was_given_is_not_given_again_and_nothing_changes(way:
         await out.bring(way.bind())
         await out.release(IN_TIME)
         way.bind("cover.pdf", "SHA256SUMS")
-        with pytest.raises(HandOverError):
-            await out.release(IN_TIME)
+        await out.release(IN_TIME)
         await out.drop()
 
     assert found(way) == FILES
@@ -153,3 +156,59 @@ async def test_a_batch_that_is_over_there_is_not_brought_again(tmp_path: Path) -
             await out.bring(way.bind("cover.pdf", "SHA256SUMS"))
 
         assert found(way) == FILES
+
+
+async def test_a_step_that_was_done_and_then_failed_was_done(tmp_path: Path) -> None:
+    """Given a folder that has its name, of which the disk cannot say that it is safe,
+
+    when the error comes, then a look decides: the name is there.
+    """
+    async with by_folder(tmp_path) as way, way.over.open(way.home) as out:
+        await out.bring(way.bind())
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        await asyncio.to_thread(way.home.exists)  # the pool has its thread
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, most[1]))  # renames, but opens nothing
+        try:
+            await out.release(IN_TIME)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, most)
+
+    assert found(way) == FILES
+
+
+async def test_a_server_that_gave_the_sign_and_says_it_did_not_is_not_believed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "printer").mkdir()
+    async with FakeSftp(tmp_path / "printer") as server:
+        server.script.append(SftpTrouble.MISHEARD)
+        home = tmp_path / "batches" / "L1"
+        there = server.root / "in" / "L1"
+        way = Way(over=to_printer(server), home=home, there=there)
+        async with way.over.open(home) as out:
+            await out.bring(way.bind())
+            await out.release(IN_TIME)
+
+    assert found(way) == FILES
+
+
+async def test_a_folder_that_is_under_neither_name_is_in_doubt(tmp_path: Path) -> None:
+    async with by_folder(tmp_path) as way, way.over.open(way.home) as out:
+        draft = way.bind()
+        await out.bring(draft)
+        shutil.rmtree(draft)
+        with pytest.raises(InDoubtError):
+            await out.release(IN_TIME)
+
+
+async def test_time_that_is_lost_waiting_for_a_thread_counts(tmp_path: Path) -> None:
+    loop_thread = threading.get_ident()
+    ended = Deadline(
+        at=1.0, max_send_s=5.0, now=lambda: 0.0 if threading.get_ident() == loop_thread else 2.0
+    )
+    async with by_folder(tmp_path) as way, way.over.open(way.home) as out:
+        await out.bring(way.bind())
+        with pytest.raises(DeadlinePassedError):
+            await out.release(ended)
+
+    assert found(way) == {}

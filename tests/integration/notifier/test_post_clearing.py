@@ -9,11 +9,12 @@ import pytest
 
 from dunning_common.db import driver
 from notifier.adapters.letter_files import LocalLetterFiles
+from notifier.adapters.sql_batches import SqlBatches
 from notifier.adapters.sql_kept_files import SqlKeptFiles
 from notifier.channels.letter_spool import LetterSpoolChannel
 from notifier.handlers.clear_post import ClearingRule, PostClearer, Unbatcher
 from notifier.testing import FakeSftp, SftpTrouble
-from tests.integration.notifier.conftest import Postman, revoked
+from tests.integration.notifier.conftest import Killed, Postman, killing_at, revoked
 from tests.integration.notifier.post_office import (
     batched,
     batcher,
@@ -51,6 +52,16 @@ def clearer(
         kept=SqlKeptFiles(),
         files=LocalLetterFiles(spool=postman.spool, out=out),
         rule=ClearingRule(keep_days=days, uploads=uploads),
+    )
+
+
+def unbatching(postman: Postman) -> Unbatcher:
+    return Unbatcher(
+        db=postman.db,
+        kept=SqlKeptFiles(),
+        files=LocalLetterFiles(spool=postman.spool, out=None),
+        batches=SqlBatches(),
+        settler=postman.settler,
     )
 
 
@@ -174,8 +185,7 @@ async def test_where_no_batches_are_made_any_more_letters_leave_by_the_spool_per
     await post(postman, "d3")
     await postman.ledger.pay("i-d2")
     postman.channels["letter"] = LetterSpoolChannel(postman.spool, kind="letter", cost_minor=150)
-    local = LocalLetterFiles(spool=postman.spool, out=None)
-    unbatcher = Unbatcher(db=postman.db, kept=SqlKeptFiles(), files=local)
+    unbatcher = unbatching(postman)
 
     given_back = [await unbatcher.give_back() for _ in range(2)]
     await postman.send_all()
@@ -184,3 +194,18 @@ async def test_where_no_batches_are_made_any_more_letters_leave_by_the_spool_per
     rows = {row["debtor_id"]: row["state"] for row in await postman.messages()}
     assert rows == {"d1": "sent", "d2": "returned", "d3": "sent"}
     assert len(postman.letters()) == 2
+
+
+async def test_where_no_batches_are_made_any_more_a_leaving_batch_is_unknown(
+    postman: Postman, out: Path
+) -> None:
+    await post(postman, "d1")
+    with pytest.raises(Killed):
+        await batcher(postman, out, crash=killing_at("after_release")).work()
+
+    given_back = await unbatching(postman).give_back()
+
+    (batch,) = await batches_of(postman)
+    assert given_back == 0
+    assert (batch.state, await postman.states()) == ("unknown", ["unknown"])
+    assert await postman.told_types() == ["NoticeUnknownV2"]

@@ -140,7 +140,9 @@ def make_carriers(
     files = LocalLetterFiles(spool=settings.spool_folder, out=settings.batch_folder)
     batcher = make_batcher(settings, db=db, ledger=ledger, settler=settler, clock=clock)
     if batcher is None:
-        unbatcher = Unbatcher(db=db, kept=SqlKeptFiles(), files=files)
+        unbatcher = Unbatcher(
+            db=db, kept=SqlKeptFiles(), files=files, batches=SqlBatches(), settler=settler
+        )
         carriers.loops["unbatch"] = functools.partial(
             turn, "unbatch", unbatcher.give_back, wake=asyncio.Event(), poll_s=_CLEAR_POLL_S
         )

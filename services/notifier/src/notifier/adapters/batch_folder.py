@@ -30,6 +30,7 @@ from notifier.ports.post import (
     ClaimedBatch,
     Exit,
     HandOverError,
+    InDoubtError,
     Latest,
     Whereabouts,
 )
@@ -58,8 +59,8 @@ class FolderBinder:
         Raises:
             OSError: no space left, no permission: nothing of the folder is there.
         """
-        draft = draft_of(self.home(claimed.batch))
-        shutil.rmtree(draft, ignore_errors=True)
+        self.drop(claimed)
+        draft = draft_of(self.home(claimed.batch), claimed.batch.tries)
         try:
             draft.mkdir(parents=True)
             return self._fill(draft, claimed, letters)
@@ -74,15 +75,18 @@ class FolderBinder:
             OSError: it cannot be renamed.
         """
         home = self.home(batch)
-        shutil.rmtree(home, ignore_errors=True)
-        _rename(draft_of(home), home)
+        drafts = _drafts_until(home, batch.tries)
+        if drafts:
+            shutil.rmtree(home, ignore_errors=True)
+            _rename(drafts.pop(), home)
+        for draft in drafts:
+            shutil.rmtree(draft, ignore_errors=True)
         return home
 
     def drop(self, claimed: ClaimedBatch) -> None:
-        """Take away what nobody was given: where it is uploaded, the copy here, too; blocking."""
-        home = self.home(claimed.batch)
-        for folder in (draft_of(home), home) if claimed.uploads else (draft_of(home),):
-            shutil.rmtree(folder, ignore_errors=True)
+        """Take away what this try and those before it bound, and nobody was given; blocking."""
+        for draft in _drafts_until(self.home(claimed.batch), claimed.batch.tries):
+            shutil.rmtree(draft, ignore_errors=True)
 
     def _fill(
         self, folder: Path, claimed: ClaimedBatch, letters: Sequence[BatchLetter]
@@ -168,6 +172,7 @@ class FolderHandOver:
 class _FolderExit:
     def __init__(self, home: Path) -> None:
         self._home = home
+        self._draft: Path | None = None
 
     @property
     def place(self) -> str:
@@ -178,11 +183,12 @@ class _FolderExit:
         """By which name the folder is there."""
         if await asyncio.to_thread(self._home.is_dir):
             return Whereabouts.OVER
-        is_held = await asyncio.to_thread(draft_of(self._home).is_dir)
+        is_held = await asyncio.to_thread(drafts_of, self._home)
         return Whereabouts.HELD if is_held else Whereabouts.NOWHERE
 
     async def bring(self, folder: Path) -> None:
-        """It lies there already."""
+        """It lies there already: this is the one that gets the name."""
+        self._draft = folder
 
     async def release(self, deadline: Latest) -> None:
         """Give the folder its own name.
@@ -190,20 +196,57 @@ class _FolderExit:
         Raises:
             DeadlinePassedError: too late to begin.
             HandOverError: it cannot be renamed.
+            InDoubtError: it is under neither name.
         """
-        deadline.check()
         try:
-            await asyncio.to_thread(_rename, draft_of(self._home), self._home)
+            await asyncio.to_thread(self._step, deadline)
         except OSError as error:
-            raise HandOverError(f"{type(error).__name__}: {error}") from error
+            await judge(self, HandOverError(f"{type(error).__name__}: {error}"))
+
+    def _step(self, deadline: Latest) -> None:
+        deadline.check()  # here: a busy pool may have let the thread wait
+        _rename(self._draft or _latest_draft(self._home), self._home)
 
     async def drop(self) -> None:
         """Nothing is anywhere else than in the folder itself."""
 
 
-def draft_of(home: Path) -> Path:
-    """The folder's name until it is handed over."""
-    return home.with_name(f".{home.name}.tmp")
+async def judge(way: Exit, error: HandOverError) -> None:
+    """Look what an error of the one step means: nothing, where the step was done all the same.
+
+    Raises:
+        HandOverError: it was not done: the error itself.
+        InDoubtError: nobody can tell.
+    """
+    try:
+        where = await way.look()
+    except (HandOverError, OSError) as unseen:
+        raise InDoubtError(str(error)) from unseen
+    if where is Whereabouts.HELD:
+        raise error
+    if where is Whereabouts.NOWHERE:
+        raise InDoubtError(str(error))
+
+
+def draft_of(home: Path, try_no: int) -> Path:
+    """The folder's name until it is handed over: each try has its own, and touches no later one."""
+    return home.with_name(f".{home.name}.{try_no}.tmp")
+
+
+def drafts_of(home: Path) -> dict[int, Path]:
+    """The drafts that are there, by their try."""
+    prefix = f".{home.name}."
+    found = {path.name[len(prefix) : -len(".tmp")]: path for path in home.parent.glob(f"{prefix}*")}
+    return {int(no): path for no, path in found.items() if no.isdigit()}
+
+
+def _latest_draft(home: Path) -> Path:
+    drafts = drafts_of(home)
+    return draft_of(home, max(drafts, default=0))
+
+
+def _drafts_until(home: Path, try_no: int) -> list[Path]:
+    return [path for no, path in sorted(drafts_of(home).items()) if no <= try_no]
 
 
 def _rename(draft: Path, home: Path) -> None:

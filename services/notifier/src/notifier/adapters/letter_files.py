@@ -7,7 +7,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from notifier.adapters.batch_folder import draft_of
+from notifier.adapters.batch_folder import drafts_of
 
 
 class LocalLetterFiles:
@@ -42,7 +42,7 @@ class LocalLetterFiles:
             home = Path(name)
             if self._out is None or not _is_below(home, self._out):
                 continue
-            for folder in (home, draft_of(home)):
+            for folder in (home, *drafts_of(home).values()):
                 if folder.is_dir():
                     shutil.rmtree(folder)
 

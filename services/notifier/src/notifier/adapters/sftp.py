@@ -19,7 +19,7 @@ from typing import Any
 import asyncssh
 from pydantic import SecretStr
 
-from notifier.adapters.batch_folder import CHECKSUMS, COVER, LIST
+from notifier.adapters.batch_folder import CHECKSUMS, COVER, LIST, judge
 from notifier.domain.redaction import redact
 from notifier.ports.post import Exit, HandOverError, InDoubtError, Latest, Whereabouts
 
@@ -155,7 +155,7 @@ class _SftpExit:
         except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection) as error:
             raise InDoubtError(str(_error(error))) from error
         except asyncssh.SFTPError as error:
-            raise _error(error) from error
+            await judge(self, _error(error))
         except (asyncssh.Error, OSError, TimeoutError) as error:
             raise InDoubtError(str(_error(error))) from error
 

@@ -62,7 +62,10 @@ WITH due AS (
     WHERE next_try_at <= clock_timestamp()
       AND (state IN ('cut', 'leaving') OR ($1 AND state = 'ready' AND NOT EXISTS (
           SELECT FROM tenant AS t
-          WHERE t.tenant = b.tenant AND (t.body->>'sandbox')::boolean)))
+          WHERE t.tenant = b.tenant AND (t.body->>'sandbox')::boolean))
+          OR state = 'ready' AND EXISTS (SELECT FROM message AS m
+              WHERE m.tenant = b.tenant AND m.batch_id = b.batch_id AND m.state = 'planned'))
+      AND batch_id <> ALL($4::uuid[])
     ORDER BY next_try_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 UPDATE letter_batch AS b
@@ -76,6 +79,8 @@ RETURNING {_COLUMNS}, coalesce(t.body->>'name', b.tenant) AS creditor,
 _LETTERS = f"""
 SELECT {MESSAGE_COLUMNS}, n.causation, n.revoked, m.batch_id, m.batch_place, m.provider_ref,
     m.sha256, m.reason, coalesce(m.sent_at <= b.cut_at, false) AS told_before,
+    EXISTS (SELECT FROM contact AS c WHERE c.tenant = m.tenant AND c.debtor_id = m.debtor_id
+        AND c.ciphertext IS NULL) AS erased,
     (SELECT jsonb_agg(jsonb_build_array(i->'invoice_id', i->'version'))
      FROM jsonb_array_elements(n.body->'items') AS i
      WHERE i->>'invoice_id' = ANY(m.invoice_ids))::text AS invoices
@@ -93,6 +98,9 @@ WITH locked AS (
         AS x (tenant, message_id, fence, sha256)
     JOIN message AS m USING (tenant, message_id)
     WHERE m.state = 'planned' AND m.fence = x.fence AND m.sha256 = x.sha256
+      -- Who opted out a moment ago: the door looks again, and finds it listed.
+      AND NOT EXISTS (SELECT FROM suppression AS s WHERE s.tenant = m.tenant
+          AND s.channel = m.channel AND s.recipient_hash = m.recipient_hash)
     ORDER BY m.tenant, m.message_id FOR UPDATE OF m
 ), begun AS (
     UPDATE message AS m
@@ -115,7 +123,8 @@ WHERE m.tenant = x.tenant AND m.message_id = x.message_id
 """
 _RECORD = """
 UPDATE letter_batch AS b
-SET state = coalesce($4, b.state), error = $5, place = coalesce($6, b.place),
+SET state = CASE WHEN b.state = 'leaving' AND NOT $13 THEN b.state ELSE coalesce($4, b.state) END,
+    error = $5, place = coalesce($6, b.place),
     folder = coalesce($7, b.folder), pages = coalesce($8, b.pages),
     size_bytes = coalesce($9, b.size_bytes), checksum = coalesce($10, b.checksum),
     letters = coalesce($11, b.letters),
@@ -142,11 +151,17 @@ class SqlBatches:
         return made
 
     async def claim(
-        self, connection: AsyncConnection, *, hand_over: bool, limit: int, lease_s: float
+        self,
+        connection: AsyncConnection,
+        *,
+        hand_over: bool,
+        limit: int,
+        lease_s: float,
+        other_than: Collection[UUID] = (),
     ) -> list[ClaimedBatch]:
         """Take batches that have to be built or, if wanted, handed over; others skip them."""
         raw = await driver(connection)
-        rows = await raw.fetch(_CLAIM, hand_over, limit, lease_s)
+        rows = await raw.fetch(_CLAIM, hand_over, limit, lease_s, list(other_than))
         batches = [_batch(row) for row in rows]
         return [
             ClaimedBatch(
@@ -177,6 +192,7 @@ class SqlBatches:
             folder.checksum if folder else None,
             news.letters,
             news.retry_s,
+            news.proved,
         )
         return bool(written)
 
@@ -241,6 +257,7 @@ def letter_of(row: asyncpg.Record) -> BatchLetter:
         ),
         revoked=frozenset(row["revoked"]),
         told_before=row["told_before"],
+        erased=row["erased"],
     )
 
 

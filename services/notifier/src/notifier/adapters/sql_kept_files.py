@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common.db import driver
 from notifier.domain.outcome import IN_SPOOL
+from notifier.domain.post import IN_DOUBT
 from notifier.ports.messages import MessageKey
 from notifier.ports.post import BatchKey, SpoolFile
 
@@ -55,6 +56,10 @@ UPDATE message AS m
 SET not_before = clock_timestamp(), reason = NULL, batch_id = NULL, batch_place = NULL
 FROM unnest($1::text[], $2::uuid[]) AS x (tenant, message_id)
 WHERE m.tenant = x.tenant AND m.message_id = x.message_id
+"""
+_ABANDON = """
+UPDATE letter_batch SET state = 'unknown', error = $1 WHERE state = 'leaving'
+RETURNING tenant, batch_id
 """
 
 
@@ -99,6 +104,12 @@ class SqlKeptFiles:
         """Let the sender have these letters again, at once."""
         raw = await driver(connection)
         await raw.execute(_UNBATCH, *_columns(letters))
+
+    async def abandon(self, connection: AsyncConnection) -> list[BatchKey]:
+        """Nobody will look any more where leaving batches are: mark them as unknown."""
+        raw = await driver(connection)
+        rows = await raw.fetch(_ABANDON, IN_DOUBT)
+        return [(row["tenant"], UUID(bytes=row["batch_id"].bytes)) for row in rows]
 
 
 def _file(row: asyncpg.Record) -> SpoolFile:

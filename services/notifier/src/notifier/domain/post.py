@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from notifier.domain.message import Message, Settlement
+from notifier.domain.message import Message, Settlement, suppress
 from notifier.domain.revocation import revoke
 from notifier.domain.suppression import Cause, verdict
 
 
 def withheld(
-    message: Message, *, revoked: Collection[str], causes: Collection[Cause]
+    message: Message, *, revoked: Collection[str], causes: Collection[Cause], erased: bool = False
 ) -> Settlement | None:
     """Why a letter in the spool does not leave, if so.
 
@@ -21,7 +21,10 @@ def withheld(
         message: the letter.
         revoked: invoices of its notice that must not be reminded any more.
         causes: why its address must not be written to, where it must not.
+        erased: whether its debtor was erased since it was written.
     """
+    if erased:
+        return suppress("erased")
     taken_back = revoke(message.invoice_ids, revoked)
     if taken_back is not None:
         return taken_back

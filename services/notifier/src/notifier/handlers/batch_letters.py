@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 
@@ -91,13 +93,21 @@ class Batcher:
         rule = self._rule
         async with self._db.worker() as connection:
             await self._batches.cut(connection, largest=rule.largest, wait_s=rule.wait_s)
-        async with self._db.worker() as connection:
-            claimed = await self._batches.claim(
-                connection, hand_over=self._over is not None, limit=_AT_ONCE, lease_s=rule.lease_s
-            )
-        for each in claimed:
-            await self._further(each)
-        return len(claimed)
+        done: list[UUID] = []
+        for _ in range(_AT_ONCE):  # one at a time: each has the whole lease for itself
+            async with self._db.worker() as connection:
+                claimed = await self._batches.claim(
+                    connection,
+                    hand_over=self._over is not None,
+                    limit=1,
+                    lease_s=rule.lease_s,
+                    other_than=done,
+                )
+            if not claimed:
+                break
+            await self._further(claimed[0])
+            done.append(claimed[0].batch.batch_id)
+        return len(done)
 
     async def _further(self, claimed: ClaimedBatch) -> None:
         """One batch: find it, bind it, bring it, let it go; trouble is news, too."""
@@ -110,8 +120,10 @@ class Batcher:
                 is_found = True
                 if rest is not None:
                     await self._take(rest, way)
-        except OvertakenError:
+        except OvertakenError as error:
             log.warning("batch_overtaken", batch=str(batch.batch_id), tries=batch.tries)
+            if not error.begun:
+                await asyncio.to_thread(self._binder.drop, claimed)
         except InDoubtError as error:
             await self._trouble(claimed, error, state=None)
         except (NotNowError, HandOverError, OSError) as error:
@@ -123,9 +135,13 @@ class Batcher:
         """Look where the batch is; None: nothing is left to do about it."""
         batch = claimed.batch
         where = await way.look()
+        if batch.state is BatchState.LEAVING and batch.ready_at and not claimed.uploads:
+            where = Whereabouts.NOWHERE  # it went to a server, and there is none any more
         if where is Whereabouts.OVER:
             await self._door.told(claimed, await self._letters(claimed, _IN_IT), way.place)
-            if not claimed.uploads:
+            if claimed.uploads:
+                await asyncio.to_thread(self._binder.keep, batch)
+            else:
                 await asyncio.to_thread(self._binder.drop, claimed)
             log.info("batch_found", batch=str(batch.batch_id), place=way.place)
             return None
@@ -136,7 +152,7 @@ class Batcher:
             await self._door.put_back(claimed, leaving)
             return replace(claimed, batch=replace(batch, state=claimed.held, error=None))
         await self._door.doubt(leaving, reason="the batch is neither here nor over there")
-        await self._record(claimed, state=BatchState.UNKNOWN, error=IN_DOUBT)
+        await self._record(claimed, state=BatchState.UNKNOWN, error=IN_DOUBT, proved=True)
         return None
 
     async def _take(self, claimed: ClaimedBatch, way: Exit) -> None:
@@ -155,8 +171,6 @@ class Batcher:
                 await self._withdraw(claimed, way)
                 return
             if claimed.uploads:
-                path = await asyncio.to_thread(self._binder.keep, claimed.batch)
-                folder = replace(folder, path=path)
                 await self._record(
                     claimed, state=BatchState.READY, folder=folder, letters=len(letters)
                 )
@@ -164,16 +178,17 @@ class Batcher:
             if await self._door.leave(
                 claimed, letters, replace(folder, path=self._binder.home(claimed.batch)), way
             ):
+                if claimed.uploads:
+                    await asyncio.to_thread(self._binder.keep, claimed.batch)
                 log.info("batch_left", batch=str(claimed.batch.batch_id), place=way.place)
                 return
         await self._record(claimed, state=claimed.held, retry_s=_AGAIN_S)
 
     async def _withdraw(self, claimed: ClaimedBatch, way: Exit) -> None:
         """Nothing of the batch may leave: nothing of it stays, either."""
-        if await way.look() is Whereabouts.OVER or not await self._record(
-            claimed, state=BatchState.WITHDRAWN, letters=0
-        ):
+        if await way.look() is Whereabouts.OVER:
             raise OvertakenError
+        await self._record(claimed, state=BatchState.WITHDRAWN, letters=0)
         await way.drop()
         await asyncio.to_thread(self._binder.drop, claimed)
 
@@ -198,7 +213,8 @@ class Batcher:
         log.warning("batch_waits", batch=str(batch.batch_id), tries=batch.tries, error=str(error))
         retry_s = min(_RETRY_CAP_S, self._rule.retry_base_s * 2.0 ** min(batch.tries - 1, 20))
         said = str(error) if isinstance(error, NotNowError) else f"{type(error).__name__}: {error}"
-        await self._record(claimed, state=state, error=said, retry_s=retry_s)
+        with suppress(OvertakenError):
+            await self._record(claimed, state=state, error=said, retry_s=retry_s)
 
     async def _record(
         self,
@@ -209,7 +225,13 @@ class Batcher:
         folder: BatchFolder | None = None,
         letters: int | None = None,
         retry_s: float | None = None,
-    ) -> bool:
+        proved: bool = False,
+    ) -> None:
+        """Write it down.
+
+        Raises:
+            OvertakenError: another try is at it, or it is over.
+        """
         news = BatchNews(
             key=claimed.batch.key,
             try_no=claimed.batch.tries,
@@ -218,9 +240,11 @@ class Batcher:
             letters=letters,
             error=error or claimed.batch.error,
             retry_s=retry_s,
+            proved=proved,
         )
         async with self._db.worker() as connection:
-            return await self._batches.record(connection, news)
+            if not await self._batches.record(connection, news):
+                raise OvertakenError
 
 
 _IN_IT = frozenset({State.PLANNED, State.SENDING, State.UNKNOWN})

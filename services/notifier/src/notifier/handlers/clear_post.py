@@ -12,7 +12,11 @@ from dataclasses import dataclass
 import structlog
 
 from dunning_common.db import Database
-from notifier.ports.post import KeptFiles, LetterFiles
+from notifier.domain.message import Settlement, State
+from notifier.domain.post import IN_DOUBT
+from notifier.handlers.settling import Settler
+from notifier.ports.messages import Settled
+from notifier.ports.post import Batches, KeptFiles, LetterFiles
 
 log = structlog.get_logger()
 
@@ -65,15 +69,27 @@ class Unbatcher:
     """Gives letters that wait for a batch back to the sender: where no batches are made any more.
 
     Nothing of them left the house. Their files go, so that they are written and permitted anew.
+    Letters whose batch was leaving are unknown: nobody can look for it any more.
     """
 
-    def __init__(self, *, db: Database, kept: KeptFiles, files: LetterFiles) -> None:
+    def __init__(
+        self,
+        *,
+        db: Database,
+        kept: KeptFiles,
+        files: LetterFiles,
+        batches: Batches,
+        settler: Settler,
+    ) -> None:
         self._db = db
         self._kept = kept
         self._files = files
+        self._batches = batches
+        self._settler = settler
 
     async def give_back(self) -> int:
         """One round; returns how many letters were given back."""
+        await self._doubt()
         async with self._db.worker() as connection:
             letters = await self._kept.stranded(connection, limit=_LETTERS)
             if not letters:
@@ -82,3 +98,24 @@ class Unbatcher:
             await self._kept.unbatch(connection, [each.key for each in letters])
         log.warning("letters_unbatched", letters=len(letters))
         return len(letters)
+
+    async def _doubt(self) -> None:
+        async with self._db.worker() as connection:
+            keys = await self._kept.abandon(connection)
+            found = await self._batches.letters(connection, keys)
+            verdict = Settlement(state=State.UNKNOWN, reason=IN_DOUBT)
+            await self._settler.settle(
+                connection,
+                [
+                    Settled(
+                        message=letter.message,
+                        settlement=verdict,
+                        sha256=letter.sha256,
+                        actor="post",
+                        over=frozenset({State.SENDING}),
+                    )
+                    for letters in found.values()
+                    for letter in letters
+                    if letter.message.state is State.SENDING
+                ],
+            )

@@ -49,7 +49,14 @@ class NotNowError(Exception):
 
 
 class OvertakenError(Exception):
-    """Somebody else took the batch meanwhile: whatever is done here counts no more."""
+    """Somebody else took the batch meanwhile: whatever is done here counts no more.
+
+    `begun`: after it began to leave, so that the other one looks for what is here.
+    """
+
+    def __init__(self, *, begun: bool = False) -> None:
+        super().__init__()
+        self.begun = begun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +106,10 @@ class Door:
             verdicts = {}
             for letter in here:
                 causes = barred.get(_place(letter), frozenset())
-                if letter.waits and (
-                    settlement := withheld(letter.message, revoked=letter.revoked, causes=causes)
-                ):
+                settlement = withheld(
+                    letter.message, revoked=letter.revoked, causes=causes, erased=letter.erased
+                )
+                if letter.waits and settlement:
                     verdicts[letter.message.key] = _settled(letter, settlement)
             await self._settler.settle(connection, list(verdicts.values()))
         return [letter for letter in here if letter.message.key not in verdicts]
@@ -170,6 +178,7 @@ class Door:
             state=BatchState.READY if kept else BatchState.HANDED_OVER,
             place=None if kept else place,
             error=claimed.batch.error,
+            proved=True,
         )
         async with self._db.worker() as connection:
             await self._batches.record(connection, news)
@@ -190,9 +199,16 @@ class Door:
     async def _stay(self, claimed: ClaimedBatch, verdicts: Sequence[Settled]) -> None:
         """The batch did not leave: its state and its letters' say so in one transaction."""
         batch = claimed.batch
-        news = BatchNews(key=batch.key, try_no=batch.tries, state=claimed.held, error=batch.error)
+        news = BatchNews(
+            key=batch.key,
+            try_no=batch.tries,
+            state=claimed.held,
+            error=batch.error,
+            proved=True,
+        )
         async with self._db.worker() as connection:
-            await self._batches.record(connection, news)
+            if not await self._batches.record(connection, news):
+                raise OvertakenError(begun=True)
             await self._settler.settle(connection, verdicts)
 
     async def _begin(

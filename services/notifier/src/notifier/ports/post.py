@@ -82,7 +82,7 @@ class BatchLetter:
 
     `reason` is that of the message's state; `invoices` are those it is about, in the versions that
     it was written from; `revoked` those that must not be reminded any more. `told_before` says that
-    it was told as sent before its batch was cut.
+    it was told as sent before its batch was cut, `erased` that its debtor was since it was written.
     """
 
     message: Message
@@ -93,6 +93,7 @@ class BatchLetter:
     invoices: tuple[tuple[str, int], ...] = ()
     revoked: frozenset[str] = frozenset()
     told_before: bool = False
+    erased: bool = False
 
     @property
     def message_id(self) -> UUID:
@@ -162,6 +163,7 @@ class BatchNews:
     None: they are true whoever is at it. A batch that is over stays as it is.
     `letters` are those that are in it now; the others count as withdrawn.
     The next try comes in `retry_s`; None: when the present one ends, at the latest.
+    `proved` says that it is known whether a leaving batch left: no other news moves it on.
     """
 
     key: BatchKey
@@ -172,6 +174,7 @@ class BatchNews:
     place: str | None = None
     error: str | None = None
     retry_s: float | None = None
+    proved: bool = False
 
 
 class Batches(Protocol):
@@ -185,7 +188,13 @@ class Batches(Protocol):
         ...
 
     async def claim(
-        self, connection: AsyncConnection, *, hand_over: bool, limit: int, lease_s: float
+        self,
+        connection: AsyncConnection,
+        *,
+        hand_over: bool,
+        limit: int,
+        lease_s: float,
+        other_than: Collection[UUID] = (),
     ) -> list[ClaimedBatch]:
         """Take batches that have to be built or, if wanted, handed over; others skip them."""
         ...
@@ -240,7 +249,7 @@ class BatchBinder(Protocol):
         ...
 
     def keep(self, batch: Batch) -> Path:
-        """Give the folder its own name, in the place of a former one; blocking.
+        """The batch has left: its files, if they are here, get their own name; blocking.
 
         Raises:
             OSError: it cannot be renamed.
@@ -248,7 +257,7 @@ class BatchBinder(Protocol):
         ...
 
     def drop(self, claimed: ClaimedBatch) -> None:
-        """Take away what nobody was given; blocking."""
+        """Take away what this try and those before it bound; blocking."""
         ...
 
 
@@ -403,4 +412,8 @@ class KeptFiles(Protocol):
 
     async def unbatch(self, connection: AsyncConnection, letters: Collection[MessageKey]) -> None:
         """Let the sender have these letters again, at once."""
+        ...
+
+    async def abandon(self, connection: AsyncConnection) -> list[BatchKey]:
+        """Nobody will look any more where leaving batches are: mark them as unknown."""
         ...

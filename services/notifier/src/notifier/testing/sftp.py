@@ -19,7 +19,7 @@ class SftpTrouble(StrEnum):
 
     `unheard` hangs up before the sign gets its name, `lost` right after it, before the client hears
     of it; `fetched` does so, too, and whoever prints has taken the batch away by then. `refused`
-    says no to the sign.
+    says no to the sign; `misheard` says no, too, after it gave it.
     """
 
     NONE = "none"
@@ -30,6 +30,7 @@ class SftpTrouble(StrEnum):
     UNHEARD = "unheard"
     FETCHED = "fetched"
     REFUSED = "refused"
+    MISHEARD = "misheard"
 
 
 class FakeSftp:
@@ -143,6 +144,8 @@ class _Files(asyncssh.SFTPServer):
                 shutil.rmtree(self._fake.root / newpath.decode().strip("/").rpartition("/")[0])
             if self._trouble in (SftpTrouble.LOST, SftpTrouble.FETCHED):
                 self._hang_up()
+            if self._trouble is SftpTrouble.MISHEARD:
+                raise asyncssh.SFTPFailure("no, or yes")
 
     def _hang_up(self) -> None:
         self.channel.get_connection().abort()
