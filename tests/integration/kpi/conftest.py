@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,10 @@ from kpi.settings import Settings
 from tests.conftest import Databases
 
 
+class _UndoneError(Exception):
+    """Raised to leave a transaction without a trace."""
+
+
 @dataclass
 class Books:
     """The service's fold and its figures on one database."""
@@ -44,10 +49,12 @@ class Books:
 
     async def sums(self, tenant: str = "acme") -> Tally:
         """What the aggregates hold; the transaction that reads them by clearing is undone."""
-        async with self.db.worker() as connection:
-            tally = await SqlFactStore(connection).clear(tenant)
-            await connection.rollback()
-            return tally
+        tally = Tally()
+        with suppress(_UndoneError):
+            async with self.db.worker() as connection:
+                tally = await SqlFactStore(connection).clear(tenant)
+                raise _UndoneError
+        return tally
 
     async def at(
         self, on: date, *, tenant: str = "acme", currency: str = "EUR", days: int = 90

@@ -66,7 +66,11 @@ class Database:
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction across tenants, for relay, consumers and sweepers."""
+        """A transaction across tenants, for relay, consumers and sweepers.
+
+        It ends with the block: commits, or rolls back when an exception leaves it. SQLAlchemy's own
+        `commit` and `rollback` know nothing of it.
+        """
         async with self._transaction(self._worker) as connection:
             yield connection
 
