@@ -328,5 +328,9 @@ def scanned(letter: Path) -> list[str]:
         return [
             found.text
             for page in document
-            for found in zxingcpp.read_barcodes(page.render(scale=3).to_pil())
+            for found in zxingcpp.read_barcodes(_rows(page.render(scale=3, grayscale=True)))
         ]
+
+
+def _rows(bitmap: pypdfium2.PdfBitmap) -> memoryview:
+    return memoryview(bytes(bitmap.buffer)).cast("B", (bitmap.height, bitmap.stride))
