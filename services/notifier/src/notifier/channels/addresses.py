@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import phonenumbers
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
 
 from dunning_common.events.contacts import Contacts
@@ -12,6 +14,12 @@ from notifier.channels.base import Recipient
 
 _MOBILE = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 
+_PLAIN = re.compile(
+    r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+([a-z]{2,})"
+)
+_PLAIN_LENGTH = 64
+"""Within it no part of an address is too long."""
+
 
 def email_recipient(contacts: Contacts, *, tenant: str) -> Recipient | None:
     """The first e-mail address that can be written in an envelope; None when there is none.
@@ -19,17 +27,28 @@ def email_recipient(contacts: Contacts, *, tenant: str) -> Recipient | None:
     International domains become ASCII; an address whose local part is not ASCII is passed over.
     """
     for email in contacts.emails:
-        try:
-            valid = validate_email(email.strip(), check_deliverability=False)
-        except EmailNotValidError:
-            continue
-        if valid.ascii_email:
+        if address := deliverable(email.strip()):
             return Recipient(
                 name=contacts.name,
-                address=valid.ascii_email,
-                hash=short_hash(tenant, "email", valid.ascii_email.lower()),
+                address=address,
+                hash=short_hash(tenant, "email", address.lower()),
             )
     return None
+
+
+def deliverable(email: str) -> str | None:
+    """An e-mail address as it is written in an envelope; None where it cannot be.
+
+    The library takes 40 us even for an address in which there is nothing to judge, so it is asked
+    about the others.
+    """
+    plain = _PLAIN.fullmatch(email) if len(email) <= _PLAIN_LENGTH else None
+    if plain and plain[1] not in SPECIAL_USE_DOMAIN_NAMES:
+        return email
+    try:
+        return validate_email(email, check_deliverability=False).ascii_email
+    except EmailNotValidError:
+        return None
 
 
 def phone_recipients(contacts: Contacts, *, tenant: str, country: str) -> list[Recipient]:

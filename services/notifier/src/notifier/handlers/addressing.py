@@ -29,7 +29,7 @@ def reachable(
     if not isinstance(first, Recipient):
         return suppress(first.reason if first else "no_address")
     found = [first]
-    while len(found) < _MOST:
+    while len(found) < _MOST and not _is_only(first, contacts):
         contacts = _without(channel, contacts, found[-1], tenant=tenant, country=country)
         following = channel.addressee(contacts, tenant=tenant, country=country)
         if not isinstance(following, Recipient) or following in found:
@@ -53,6 +53,11 @@ def first_free(
             return recipient
         causes |= against
     return verdict(causes)
+
+
+def _is_only(first: Recipient, contacts: Contacts) -> bool:
+    """Whether a debtor has just this one e-mail address, as most do."""
+    return "@" in first.address and len(contacts.emails) == 1
 
 
 def _without(
