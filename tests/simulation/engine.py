@@ -161,7 +161,9 @@ class Engine:
             return
         stored = self.cases[row.invoice_id]
         (done,) = (each for each in stored.case.served if each.level_no == row.level_no)
-        case = stored.case.bounced(done, row.reason or "", *(row.bounced or ()))
+        case = stored.case.bounced(
+            done, row.reason or "", *(row.bounced or ()), sent=row.sent or ()
+        )
         self.cases[row.invoice_id] = replace(stored, case=case)
         self._nature.note(f"{row.invoice_id}: {row.level} taken back ({row.reason})")
 
@@ -180,9 +182,12 @@ class Engine:
                     case = replace(case, compensation_charged=True)
                 again = 0
             case "failed":
-                case, again = case.failed(row.decided_on, row.reason or ""), 0
+                case = case.failed(row.decided_on, row.reason or "", excused=row.excused)
+                again = 0
             case _:
                 case, again = case.returned(), again if row.revoked else again + 1
+        if row.sent:
+            case = case.part_sent(row.level_no, row.level, *row.sent)
         self.cases[row.invoice_id] = replace(stored, case=case)
         self.returns[row.invoice_id] = again
         self._nature.note(f"{row.invoice_id}: {row.level} {row.outcome} ({row.reason or ''})")
@@ -240,7 +245,7 @@ class Engine:
             verdict_hash=None,
         )
         changes = Changes()
-        apply_decision(dossier, decision, changes)
+        apply_decision(dossier, decision, changes, policies={self.policy.key: self.policy})
         for key, stored in changes.cases:
             self.cases[key.invoice_id] = stored
         for level in changes.levels:
@@ -292,6 +297,7 @@ def _row(level: NewLevel, notice_id: UUID) -> LevelRow:
         reason=level.reason,
         served_at=level.served_at,
         channels={channel: ChannelNews(state="pending") for channel in level.channels},
+        needs=level.needs,
         charges=level.charges,
         in_flight=True,
         revoked=False,

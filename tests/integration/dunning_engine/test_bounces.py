@@ -73,7 +73,6 @@ async def _case(bench: Bench) -> dict[str, Any]:
     [
         ("suppressed", "no_address"),
         ("suppressed", "opted_out"),
-        ("suppressed", "no_consent"),
         ("failed", "refused"),
         ("bounced", "550 no such user"),
     ],

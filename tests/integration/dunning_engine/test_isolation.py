@@ -9,12 +9,13 @@ import pytest
 
 from dunning_common.db import driver
 from dunning_common.events.responses import ReplyReceivedV1
+from dunning_common.ids import new_id
 from dunning_engine.domain.work_item import ItemKey
 from dunning_engine.handlers.notes import write_note
 from dunning_engine.handlers.place_hold import place_hold
 from dunning_engine.schema import SCHEMA
 from dunning_engine.testing import Bench, Ledger, Running, always_open, answered
-from dunning_engine.work_records import Mark, WorkRules
+from dunning_engine.work_records import Mark, RetryFilter, RetryRow, WorkRules
 from tests.conftest import Databases
 
 
@@ -79,6 +80,12 @@ async def _fill(bench: Bench, tenant: str) -> None:
         clock = await stores.work.clock(tenant)
         mark = Mark(key=ItemKey("stale_feed", "EUR"), sets={"assignee": "me"})
         await stores.work.mark(tenant, [mark], at=clock.now, by="me")
+        await stores.retries.keep(
+            RetryRow(
+                tenant=tenant, retry_id=new_id(), wanted=RetryFilter(), cases=1, debtors=1,
+                asked_at=clock.now, asked_by="me",
+            )
+        )  # fmt: skip
     async with bench.db.worker() as connection:
         sql = await driver(connection)
         await sql.execute(

@@ -333,6 +333,25 @@ async def test_a_reply_is_for_a_person_to_read(bench: Bench, api: httpx.AsyncCli
     assert (item["cause"], item["invoices"], item["amount"]) == ("reply", 2, "200.00")
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_proposal_that_a_person_accepted_is_off_the_list(
+    bench: Bench, api: httpx.AsyncClient, *, at_once: bool
+) -> None:
+    await _reminded(bench)
+    proposed = answered(said.ReplyReceivedV1, channel="email")
+    accepted = answered(said.ContactCorrectedV1, key_id="k", ciphertext="AAAA")
+    accepted.data["response_id"] = proposed.data["response_id"]
+    other = answered(said.ReplyReceivedV1, channel="email")
+
+    await bench.feed(*([proposed, accepted] if at_once else [proposed]), other)
+    before = len(await _work(api))
+    await bench.feed(*([] if at_once else [accepted]))
+
+    assert before == (1 if at_once else 2)
+    assert [item["response_id"] for item in await _work(api)] == [other.data["response_id"]]
+    assert sorted(state for _, state, _ in await _states(bench)) == ["applied", "open"]
+
+
 async def test_an_answer_is_taken_once_however_often_it_comes(bench: Bench) -> None:
     await _reminded(bench)
     answer = promised("i1", on=NOW + timedelta(days=5))

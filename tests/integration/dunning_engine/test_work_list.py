@@ -560,3 +560,61 @@ def test_every_kind_is_asked_for_by_the_list() -> None:
     for kind in WORK_KINDS:
         assert list_query(WorkFilter(kinds=(kind,))) is not None
     assert list_query(WorkFilter(keys=())) is None
+
+
+async def test_a_thousand_hand_overs_of_one_debtor_are_one_row(
+    bench: Bench, api: httpx.AsyncClient
+) -> None:
+    ladder = with_level(3, final="agency", channels=(), template=None)
+    ledger = await tenant_of(bench, ladder)
+    await bench.feed(ledger.debtor("d2"))
+    await bench.feed(
+        *(
+            ledger.invoice(f"i{n:02}", issued_on=START, due_on=DUE + timedelta(days=n))
+            for n in range(12)
+        ),
+        ledger.invoice("pounds", issued_on=START, due_on=DUE, currency="GBP"),
+        ledger.invoice("other", debtor_id="d2", issued_on=START, due_on=DUE),
+    )
+    await settle(bench, date(2026, 8, 1))
+
+    found = (await api.get("/v1/work-groups")).json()["items"]
+
+    assert [
+        (g["kind"], g["debtor_id"], g["currency"], g["items"], g["invoices"], g["amount"])
+        for g in found
+    ] == [
+        ("hand_over", "d1", "EUR", 12, 12, "1200.00"),
+        ("hand_over", "d2", "EUR", 1, 1, "100.00"),
+        ("hand_over", "d1", "GBP", 1, 1, "100.00"),
+    ]
+    assert found[0]["oldest_due_on"] == DUE.isoformat()
+    assert found[0]["first"]["invoice_ids"] == ["i00"], "the one that is worth most"
+    details = (await api.get("/v1/work", params={"debtor_id": "d1"})).json()["items"]
+    assert len(details) == 13
+
+
+async def test_groups_come_page_by_page(bench: Bench, api: httpx.AsyncClient) -> None:
+    ladder = with_level(3, final="agency", channels=(), template=None)
+    ledger = await tenant_of(bench, ladder)
+    await bench.feed(*(ledger.debtor(f"d{n}") for n in range(2, 6)))
+    await bench.feed(
+        *(
+            ledger.invoice(f"i{n}{m}", debtor_id=f"d{n}", issued_on=START, due_on=DUE)
+            for n in range(2, 6)
+            for m in range(2)
+        )
+    )
+    await settle(bench, date(2026, 8, 1))
+
+    seen: list[str] = []
+    cursor = None
+    while True:
+        query = {"limit": 1} | ({"cursor": cursor} if cursor else {})
+        found = (await api.get("/v1/work-groups", params=query)).json()
+        seen += [group["debtor_id"] for group in found["items"]]
+        cursor = found["next_cursor"]
+        if not cursor:
+            break
+
+    assert seen == ["d2", "d3", "d4", "d5"]

@@ -198,3 +198,27 @@ async def test_a_query_that_makes_no_sense_still_shows_the_page(
     browser: httpx.AsyncClient, query: str
 ) -> None:
     assert (await browser.get(f"/work?{query}")).status_code == 200
+
+
+async def test_what_is_undeliverable_is_tried_again_with_a_button(
+    bench: Bench, browser: httpx.AsyncClient
+) -> None:
+    ledger = Ledger()
+    async with bench.rooms.tenant("acme") as stores:
+        await stores.policies.add("acme", always_open("ours"), source="", stored_by="me")
+        await stores.policies.set_default("acme", "ours")
+    await bench.feed(ledger.registered(sandbox_from=START), ledger.debtor())
+    await bench.feed(ledger.invoice("i1", issued_on=START, due_on=DUE))
+    bench.postman.choose = lambda *_: "suppressed"
+    async with Running(bench):
+        await bench.advance("acme", LATER)
+    item_id = await first_item(browser)
+
+    page = await browser.get("/work")
+    said = await browser.post(
+        f"/work/{item_id}/retry", headers={"origin": "http://engine.test"}, follow_redirects=True
+    )
+
+    assert "Try again" in page.text
+    assert "It is tried again as soon as it may" in said.text
+    assert "Nothing has to be done" in said.text

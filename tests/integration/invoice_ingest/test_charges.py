@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from dunning_common.consumer import Consumed
-from dunning_common.events.dunning import CaseClosedV1, ChargeAssessedV1
+from dunning_common.events.dunning import CaseClosedV1, ChargeAssessedV1, ChargeWithdrawnV1
 from dunning_common.events.envelope import Envelope, Payload
 from dunning_common.events.receivables import ChargePostedV1, ChargeWaivedV1
 from dunning_common.ids import account_key
@@ -187,3 +187,45 @@ async def test_a_charge_is_given_up_only_on_its_own_invoice_with_a_reason_and_wh
     ]
     assert (late.status_code, late.json()["type"].rsplit(":", 1)[1]) == (409, "invoice-written-off")
     assert not [p for _, p in await ledger.events() if isinstance(p, ChargeWaivedV1)]
+
+
+def withdrawn(charge: ChargeAssessedV1) -> ChargeWithdrawnV1:
+    return ChargeWithdrawnV1(
+        debtor_id="d1",
+        invoice_id=charge.invoice_id,
+        charge_id=charge.charge_id,
+        kind=charge.kind,
+        currency="EUR",
+        basis=charge.basis,
+        reason="a consumer does not owe it",
+        effective_at=datetime(2026, 3, 5, tzinfo=UTC),
+    )
+
+
+async def test_what_is_open_of_a_withdrawn_charge_is_given_up_once(
+    ledger: Ledger, acme: httpx.AsyncClient
+) -> None:
+    fixed, fee = assessed(), assessed(kind="fee", amount_minor=500)
+    await acme.put("/v1/invoices/i1", json=INVOICE)
+    await hear(ledger, fixed, fee)
+
+    await hear(ledger, withdrawn(fixed))
+    await hear(ledger, withdrawn(fixed), withdrawn(assessed()))
+
+    seen = (await acme.get("/v1/invoices/i1")).json()
+    assert (seen["open"], seen["charges_open"]) == ("100.00", "5.00")
+    waived = [p for _, p in await ledger.events() if isinstance(p, ChargeWaivedV1)]
+    assert [(p.kind, p.amount_minor, p.reason) for p in waived] == [
+        ("compensation", 4_000, "a consumer does not owe it")
+    ]
+
+
+async def test_a_charge_that_is_booked_and_withdrawn_in_one_batch_is_not_owed(
+    ledger: Ledger, acme: httpx.AsyncClient
+) -> None:
+    fixed = assessed()
+    await acme.put("/v1/invoices/i1", json=INVOICE)
+
+    await hear(ledger, fixed, withdrawn(fixed))
+
+    assert (await acme.get("/v1/invoices/i1")).json()["charges_open"] == "0.00"

@@ -81,7 +81,7 @@ def test_explain_says_what_stood_in_the_way_and_what_helps() -> None:
         "Level 2 (first_reminder) is blocked: its text could not be written (formal_notice/letter/fr: "
         "the creditor: legal.form and legal.capital must stand on it (C. com. R123-237 and R123-238); "
         "register the tenant with it). Mend what it names (the tenant, the debtor, the template or the "
-        "policy), then store the debtor's contacts again, which lets it try anew."
+        "policy), then retry it (`dunning work retry`, or POST /v1/work-retries)."
     )
     (obstacle,) = found.obstacles
     assert obstacle.code == "attempts"

@@ -54,7 +54,7 @@ def written(debtor: Account, cases: list[Case], now: datetime) -> list[Written]:
         verdict_hash=None,
     )
     changes = Changes()
-    apply_decision(dossier, decision, changes)
+    apply_decision(dossier, decision, changes, policies=POLICIES)
     return [event.payload for event in changes.events if isinstance(event.payload, Written)]
 
 

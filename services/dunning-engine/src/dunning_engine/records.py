@@ -81,7 +81,9 @@ class LevelRow(Value, frozen=True, kw_only=True):
     `charges` are the charges that the notice names, announced to the ledger once it was served.
     `in_flight` says that the case still waits for exactly this notice, `is_last` that the ladder
     did not go on behind it. `bounced` are the channels that turned out to be dead, once the try
-    has failed for it.
+    has failed for it. `needs` are the channels without which the level is not served (none: any is
+    enough); `sent` those by which a try went out that lacks one of them; `excused` says that the
+    try failed for a cause of ours.
     """
 
     tenant: str
@@ -104,6 +106,9 @@ class LevelRow(Value, frozen=True, kw_only=True):
     time_source: TimeSource
     is_last: bool = True
     bounced: tuple[str, ...] | None = None
+    needs: tuple[str, ...] = ()
+    sent: tuple[str, ...] | None = None
+    excused: bool = False
 
     @property
     def account_key(self) -> AccountKey:
@@ -154,7 +159,10 @@ class Dossier(Value, frozen=True, kw_only=True):
 
 
 class NewLevel(Value, frozen=True, kw_only=True):
-    """A row for the history of a case. No `channels`: it needed no notice."""
+    """A row for the history of a case. No `channels`: it needed no notice.
+
+    `needs` are those of the `channels` that must get through for the level to be served.
+    """
 
     key: CaseKey
     debtor_id: str
@@ -169,6 +177,7 @@ class NewLevel(Value, frozen=True, kw_only=True):
     reason: str | None = None
     served_at: datetime | None = None
     channels: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     charges: Sequence[Mapping[str, Any]] = ()
 
 
@@ -196,7 +205,10 @@ class AccountAfter(Value, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class Changes:
-    """Everything that one sweep writes, for many accounts."""
+    """Everything that one sweep writes, for many accounts.
+
+    `withdrawn` are charges as (tenant, charge, invoice, kind, when).
+    """
 
     cases: list[tuple[CaseKey, StoredCase]] = field(default_factory=list)
     levels: list[NewLevel] = field(default_factory=list)
@@ -205,6 +217,7 @@ class Changes:
     records: list[NewRecord] = field(default_factory=list)
     accounts: list[AccountAfter] = field(default_factory=list)
     events: list[Outgoing] = field(default_factory=list)
+    withdrawn: list[tuple[str, str, str, str, datetime]] = field(default_factory=list)
 
     def mark(self) -> tuple[int, ...]:
         """How much there is of each, for `back_to`."""
@@ -225,6 +238,7 @@ class Changes:
             self.records,
             self.accounts,
             self.events,
+            self.withdrawn,
         )
 
 

@@ -46,6 +46,29 @@ class WorkItem:
     ranked_on: date
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkGroup:
+    """All items of one kind about one debtor in one currency, with the one that is worth most.
+
+    `items` are so many; `invoices`, `amount_minor` and `value` are their sums, `since` and
+    `aged_from` those of the oldest. `debtor_id` is None for items about the tenant as a whole.
+    """
+
+    kind: WorkKind
+    debtor_id: str | None
+    currency: str
+    items: int
+    invoices: int
+    amount_minor: int
+    since: datetime | None
+    aged_from: date
+    first: WorkItem
+    shelf: int
+    shelf_currency: str
+    value: Decimal
+    ranked_on: date
+
+
 class WorkPlace(NamedTuple):
     """Where a page of the list ended. `on` is the day by which the whole list is ranked."""
 
@@ -99,6 +122,31 @@ class Mark:
 
     key: ItemKey
     sets: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryFilter:
+    """Which cases with failed tries are tried again; what is None does not restrict.
+
+    `reason` is a part of the postman's reason, such as `not_connected`.
+    """
+
+    debtor_id: str | None = None
+    currency: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRow:
+    """Who had what failed tried again, and how many cases of how many debtors that were."""
+
+    tenant: str
+    retry_id: UUID
+    wanted: RetryFilter
+    cases: int
+    debtors: int
+    asked_at: datetime
+    asked_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -308,6 +308,23 @@ class ChargeAssessedV1(Payload):
     segments: tuple[ChargeSegment, ...] = ()
 
 
+class ChargeWithdrawnV1(Payload):
+    """A charge is not asked for any more; the ledger gives up what is still owed of it.
+
+    `reason` says why the law does not allow it, `basis` names the law on which it had been charged.
+    """
+
+    topic: ClassVar[str] = "dunning.v1"
+    debtor_id: str
+    invoice_id: str
+    charge_id: UUID
+    kind: ChargeKind
+    currency: str
+    basis: str
+    reason: str
+    effective_at: AwareDatetime
+
+
 class CaseHandedOverV1(Payload):
     """The ladder is exhausted: to a collector, to a court file, or proposed for writing off."""
 
@@ -362,6 +379,7 @@ DunningEvent = (
     | HoldPlacedV1
     | HoldReleasedV1
     | ChargeAssessedV1
+    | ChargeWithdrawnV1
     | CaseHandedOverV1
     | CaseClosedV1
     | CaseMigratedV1

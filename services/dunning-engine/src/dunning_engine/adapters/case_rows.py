@@ -17,7 +17,7 @@ import orjson
 from dunning_engine.adapters.sql_facts import balances_from_json
 from dunning_engine.adapters.sql_holds import instalments_from_json
 from dunning_engine.domain.account import Account, Hold
-from dunning_engine.domain.case import Approval, Case, InFlight, Served, Undelivered
+from dunning_engine.domain.case import Approval, Case, Charged, InFlight, Served, Undelivered
 from dunning_engine.records import AccountKey, CaseKey, Dossier, NewLevel, StoredCase
 
 Row = Mapping[str, Any]
@@ -27,13 +27,19 @@ UNPINNED_VERSION = 0
 
 
 def assemble(
-    accounts: Iterable[Row], *, cases: Iterable[Row], levels: Iterable[Row], holds: Iterable[Row]
+    accounts: Iterable[Row],
+    *,
+    cases: Iterable[Row],
+    levels: Iterable[Row],
+    holds: Iterable[Row],
+    charges: Iterable[Row] = (),
+    flying: Iterable[Row] = (),
 ) -> list[Dossier]:
     """Put the rows of several tables together, one dossier an account, in the accounts' order."""
     served: defaultdict[tuple[str, str], list[Served]] = defaultdict(list)
     missed: defaultdict[tuple[str, str], list[Undelivered]] = defaultdict(list)
     for row in levels:
-        if row["bounced"] is not None:
+        if row["bounced"] is not None or row["sent"] is not None:
             missed[row["tenant"], row["invoice_id"]].append(_undelivered(row))
             continue
         served[row["tenant"], row["invoice_id"]].append(
@@ -46,11 +52,18 @@ def assemble(
                 delivered=row["delivered"],
             )
         )
+    charged: defaultdict[tuple[str, str], list[Charged]] = defaultdict(list)
+    for row in charges:
+        charged[row["tenant"], row["invoice_id"]].append(_charged(row))
+    laws = {(row["tenant"], row["invoice_id"]): tuple(row["laws"]) for row in flying}
     of_account: defaultdict[tuple[str, str], list[StoredCase]] = defaultdict(list)
     for row in cases:
         invoice = (row["tenant"], row["invoice_id"])
         done, undelivered = tuple(served[invoice]), tuple(missed[invoice])
-        of_account[row["tenant"], row["debtor_id"]].append(_stored_case(row, done, undelivered))
+        open_charges = tuple(charged.get(invoice, ()))
+        of_account[row["tenant"], row["debtor_id"]].append(
+            _stored_case(row, done, undelivered, open_charges, laws.get(invoice, ()))
+        )
     held: defaultdict[tuple[str, str], list[Hold]] = defaultdict(list)
     for row in holds:
         held[row["tenant"], row["debtor_id"]].append(_hold(row))
@@ -94,6 +107,7 @@ def case_columns(key: CaseKey, stored: StoredCase) -> tuple[Any, ...]:
         case.failures,
         case.last_failure_on,
         case.failure_reason,
+        case.excused,
         stored.state,
         stored.state_reason,
         stored.next_level_no,
@@ -121,6 +135,7 @@ def level_columns(level: NewLevel) -> tuple[Any, ...]:
         level.reason,
         level.served_at,
         _pending(level.channels),
+        ",".join(level.needs) or None,
         orjson.dumps(level.charges).decode() if level.charges else None,
     )
 
@@ -187,14 +202,29 @@ def _undelivered(row: Row) -> Undelivered:
     return Undelivered(
         level_no=row["level_no"],
         code=row["level"],
-        bounced=tuple(row["bounced"]),
+        bounced=tuple(row["bounced"] or ()),
         charged=row["served_at"] is not None,
         forgiven=row["forgiven"],
+        sent=tuple(row["sent"] or ()),
+    )
+
+
+def _charged(row: Row) -> Charged:
+    return Charged(
+        charge_id=row["charge_id"],
+        kind=row["kind"],
+        basis=row["basis"],
+        open_minor=row["open_minor"],
+        withdrawn=row["withdrawn"],
     )
 
 
 def _stored_case(
-    row: Row, served: tuple[Served, ...], undelivered: tuple[Undelivered, ...]
+    row: Row,
+    served: tuple[Served, ...],
+    undelivered: tuple[Undelivered, ...],
+    charged: tuple[Charged, ...],
+    laws: tuple[str, ...],
 ) -> StoredCase:
     pinned = row["policy_id"] is not None
     return StoredCase(
@@ -212,11 +242,12 @@ def _stored_case(
             policy_id=row["policy_id"] if pinned else row["wanted_policy_id"] or "",
             policy_version=row["policy_version"] if pinned else UNPINNED_VERSION,
             served=served,
-            in_flight=_flight(row),
+            in_flight=_flight(row, laws),
             tries=row["tries"],
             failures=row["failures"],
             last_failure_on=row["last_failure_on"],
             failure_reason=row["failure_reason"],
+            excused=row["excused"],
             closed=row["closed"],
             interest_through=row["interest_through"],
             compensation_charged=row["compensation_charged"],
@@ -225,6 +256,7 @@ def _stored_case(
             approval=_approval(row),
             tags=_tags(row["tags"]),
             undelivered=undelivered,
+            charged=charged,
         ),
         pinned=pinned,
         wanted_policy_id=row["wanted_policy_id"],
@@ -245,7 +277,7 @@ def _approval(row: Row) -> Approval | None:
     return Approval(level_no=row["approval_level_no"], approved=row["approved"])
 
 
-def _flight(row: Row) -> InFlight | None:
+def _flight(row: Row, laws: tuple[str, ...]) -> InFlight | None:
     if row["flight_notice"] is None:
         return None
     return InFlight(
@@ -253,6 +285,7 @@ def _flight(row: Row) -> InFlight | None:
         level_no=row["flight_level_no"],
         attempt=row["flight_attempt"],
         revoked=row["flight_revoked"],
+        laws=laws,
     )
 
 

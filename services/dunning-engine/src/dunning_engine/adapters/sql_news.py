@@ -27,7 +27,7 @@ SELECT l.tenant, l.invoice_id, l.level_no, l.try_no, l.debtor_id, l.level, l.not
     l.decided_at, l.decided_on, l.outcome, l.reason, l.served_at, l.channels::text, l.charges::text,
     coalesce(c.flight_notice = l.notice_id, false) AS in_flight,
     coalesce(c.flight_notice = l.notice_id, false) AND c.flight_revoked AS revoked,
-    c.returns, a.time_source, l.bounced,
+    c.returns, a.time_source, l.bounced, l.needs, l.sent,
     -- The ladder did not go on: nothing else is on its way, and no level as high is done.
     (c.flight_notice IS NULL OR c.flight_notice = l.notice_id) AND NOT EXISTS (
         SELECT 1 FROM case_level n WHERE n.tenant = l.tenant AND n.invoice_id = l.invoice_id
@@ -43,11 +43,11 @@ ORDER BY l.tenant, l.notice_id, l.invoice_id
 _SAVE_LEVELS = """
 UPDATE case_level l SET outcome = w.outcome, reason = w.reason, served_at = w.served_at,
     channels = w.channels::jsonb, delivered = w.delivered,
-    bounced = string_to_array(w.bounced, ',')
+    bounced = string_to_array(w.bounced, ','), sent = string_to_array(w.sent, ',')
 FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[],
-            $7::timestamptz[], $8::text[], $9::boolean[], $10::text[])
+            $7::timestamptz[], $8::text[], $9::boolean[], $10::text[], $11::text[])
     AS w (tenant, invoice_id, level_no, try_no, outcome, reason, served_at, channels, delivered,
-          bounced)
+          bounced, sent)
 WHERE l.tenant = w.tenant AND l.invoice_id = w.invoice_id AND l.level_no = w.level_no
   AND l.try_no = w.try_no
 """
@@ -57,6 +57,8 @@ UPDATE dunning_case c SET flight_notice = NULL, flight_level_no = NULL, flight_a
     flight_revoked = false, returns = w.returns,
     failures = CASE w.outcome WHEN 'served' THEN 0 WHEN 'failed' THEN c.failures + 1
                ELSE c.failures END,
+    excused = CASE w.outcome WHEN 'served' THEN 0 WHEN 'failed' THEN c.excused + w.excused::int
+              ELSE c.excused END,
     last_failure_on = CASE w.outcome WHEN 'served' THEN NULL WHEN 'failed' THEN w.decided_on
                       ELSE c.last_failure_on END,
     failure_reason = CASE w.outcome WHEN 'served' THEN NULL WHEN 'failed' THEN w.reason
@@ -64,14 +66,15 @@ UPDATE dunning_case c SET flight_notice = NULL, flight_level_no = NULL, flight_a
     interest_through = greatest(c.interest_through, w.interest_through),
     compensation_charged = c.compensation_charged OR w.compensated
 FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::date[], $7::int[],
-            $8::date[], $9::boolean[])
+            $8::date[], $9::boolean[], $10::boolean[])
     AS w (tenant, invoice_id, notice_id, outcome, reason, decided_on, returns, interest_through,
-          compensated)
+          compensated, excused)
 WHERE c.tenant = w.tenant AND c.invoice_id = w.invoice_id AND c.flight_notice = w.notice_id
 """
 # The same changes as Case.bounced makes.
 _MISSED = """
-UPDATE dunning_case c SET failures = 1, last_failure_on = w.decided_on, failure_reason = w.reason
+UPDATE dunning_case c SET failures = 1, excused = 0, last_failure_on = w.decided_on,
+    failure_reason = w.reason
 FROM unnest($1::text[], $2::text[], $3::date[], $4::text[])
     AS w (tenant, invoice_id, decided_on, reason)
 WHERE c.tenant = w.tenant AND c.invoice_id = w.invoice_id
@@ -103,11 +106,17 @@ FROM (SELECT DISTINCT tenant, debtor_id FROM unsent) AS k
 WHERE a.tenant = k.tenant AND a.debtor_id = k.debtor_id
 """
 _ANNOUNCE_CHARGES = """
-INSERT INTO charge (tenant, charge_id, invoice_id)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING
+INSERT INTO charge (tenant, charge_id, invoice_id, kind, basis, open_minor)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+ON CONFLICT DO NOTHING
 """
 _POSTED = """
 UPDATE charge c SET posted = true FROM unnest($1::text[], $2::text[]) AS w (tenant, charge_id)
+WHERE c.tenant = w.tenant AND c.charge_id = w.charge_id
+"""
+_OPEN_CHARGES = """
+UPDATE charge c SET open_minor = w.open_minor
+FROM unnest($1::text[], $2::text[], $3::bigint[]) AS w (tenant, charge_id, open_minor)
 WHERE c.tenant = w.tenant AND c.charge_id = w.charge_id
 """
 _STRAYS = """
@@ -121,7 +130,7 @@ WITH forgiven AS (
     UPDATE case_level l SET forgiven = true
     FROM unnest($1::text[], $2::text[]) AS w (tenant, debtor_id)
     WHERE l.tenant = w.tenant AND l.debtor_id = w.debtor_id AND l.bounced IS NOT NULL)
-UPDATE dunning_case c SET failures = 0, last_failure_on = NULL, failure_reason = NULL
+UPDATE dunning_case c SET failures = 0, excused = 0, last_failure_on = NULL, failure_reason = NULL
 FROM unnest($1::text[], $2::text[]) AS w (tenant, debtor_id)
 WHERE c.tenant = w.tenant AND c.debtor_id = w.debtor_id AND c.live AND c.failures > 0
 """
@@ -167,6 +176,8 @@ class SqlNews:
                     "channels": channels_from_json(row["channels"]),
                     "charges": orjson.loads(row["charges"] or "[]"),
                     "bounced": None if row["bounced"] is None else tuple(row["bounced"]),
+                    "needs": tuple(row["needs"] or ()),
+                    "sent": None if row["sent"] is None else tuple(row["sent"]),
                 }
             )
             for row in rows
@@ -214,6 +225,15 @@ class SqlNews:
         """The ledger booked these charges (tenant, charge id)."""
         await self._sql.execute(_POSTED, [t for t, _ in charges], [c for _, c in charges])
 
+    async def charges_moved(self, open_minor: Mapping[tuple[str, str], int]) -> None:
+        """So much is still owed of these charges (tenant, charge id), in minor units."""
+        await self._sql.execute(
+            _OPEN_CHARGES,
+            [tenant for tenant, _ in open_minor],
+            [charge_id for _, charge_id in open_minor],
+            list(open_minor.values()),
+        )
+
     async def emit(self, events: Sequence[Outgoing]) -> None:
         """Write events into the outbox; the last thing in the transaction."""
         await outbox.append(self._connection, events, source=SOURCE)
@@ -233,6 +253,7 @@ class SqlNews:
             [channels_to_json(r.channels) for r in levels],
             [any(news.state == "delivered" for news in r.channels.values()) for r in levels],
             [None if r.bounced is None else ",".join(r.bounced) for r in levels],
+            [None if r.sent is None else ",".join(r.sent) for r in levels],
         )
 
     async def _land(self, finished: Sequence[LevelRow]) -> None:
@@ -250,10 +271,15 @@ class SqlNews:
             [_returns(row) for row in finished],
             [through for through, _ in charges],
             [compensated for _, compensated in charges],
+            [r.excused for r in finished],
         )
 
     async def _announce_charges(self, served: Sequence[LevelRow]) -> None:
-        charges = [(r.tenant, c["charge_id"], r.invoice_id) for r in served for c in r.charges]
+        charges = [
+            (r.tenant, c["charge_id"], r.invoice_id, c["kind"], c["basis"], c["amount_minor"])
+            for r in served
+            for c in r.charges
+        ]
         if charges:
             await self._sql.execute(_ANNOUNCE_CHARGES, *map(list, zip(*charges, strict=True)))
 

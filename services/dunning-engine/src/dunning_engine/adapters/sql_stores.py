@@ -25,6 +25,7 @@ from dunning_engine.adapters.sql_plan_rules import SqlPlanRules
 from dunning_engine.adapters.sql_policies import PolicyCache, SqlPolicies
 from dunning_engine.adapters.sql_portfolio import SqlPortfolio
 from dunning_engine.adapters.sql_responses import SqlResponses
+from dunning_engine.adapters.sql_retries import SqlRetries
 from dunning_engine.adapters.sql_sweep import SqlSweep
 from dunning_engine.adapters.sql_work import SqlWork
 
@@ -56,6 +57,7 @@ class Stores:
         self.portfolio = SqlPortfolio(connection, sql)
         self.approvals = SqlApprovals(connection, sql)
         self.work = SqlWork(sql)
+        self.retries = SqlRetries(sql)
         self.notes = SqlNotes(sql)
         self.bulk = SqlBulk(connection, sql)
         self.audit = SqlAudit(sql)

@@ -57,7 +57,7 @@ SELECT c.tenant, c.debtor_id, c.invoice_id, c.number, c.issued_on, c.due_on, c.c
     c.amount_minor, c.open_minor, c.charges_open_minor, c.version, c.status, c.balances::text,
     c.wanted_policy_id, c.policy_id, c.policy_version, c.flight_notice, c.flight_level_no,
     c.flight_attempt, c.flight_revoked, c.tries, c.failures, c.last_failure_on, c.failure_reason,
-    c.closed, c.interest_through, c.compensation_charged, c.state, c.state_reason,
+    c.excused, c.closed, c.interest_through, c.compensation_charged, c.state, c.state_reason,
     c.next_level_no, c.next_level, c.next_at, c.opened_at, c.closed_at, c.not_before,
     c.approval_level_no, c.approved, c.tags::text, c.final_action
 FROM {_DEBTORS.source("w")}
@@ -68,10 +68,11 @@ _LIVE_CASES = f"{_CASES} AND c.live"
 _INVOICES = RowSet(tenant="text", invoice_id="text")
 _LEVELS = f"""
 SELECT l.tenant, l.invoice_id, coalesce(l.rung, l.level_no) AS level_no, l.level, l.decided_on,
-    l.outcome, l.reason, l.delivered, l.bounced, l.forgiven, l.served_at
+    l.outcome, l.reason, l.delivered, l.bounced, l.forgiven, l.served_at,
+    l.sent
 FROM {_INVOICES.source("w")}
 JOIN case_level l ON l.tenant = w.tenant AND l.invoice_id = w.invoice_id
-WHERE l.outcome IN ('served', 'lapsed') OR l.bounced IS NOT NULL
+WHERE l.outcome IN ('served', 'lapsed') OR l.bounced IS NOT NULL OR l.sent IS NOT NULL
 ORDER BY l.tenant, l.invoice_id, l.decided_at, l.level_no
 """
 _HOLDS = f"""
@@ -98,6 +99,7 @@ _CASE_ROWS = RowSet(
     failures="int",
     last_failure_on="date",
     failure_reason="text",
+    excused="int",
     state="text",
     state_reason="text",
     next_level_no="int",
@@ -112,9 +114,9 @@ UPDATE dunning_case c SET policy_id = w.policy_id, policy_version = w.policy_ver
     flight_notice = w.flight_notice, flight_level_no = w.flight_level_no,
     flight_attempt = w.flight_attempt, flight_revoked = w.flight_revoked, tries = w.tries,
     failures = w.failures, last_failure_on = w.last_failure_on, failure_reason = w.failure_reason,
-    state = w.state, state_reason = w.state_reason, next_level_no = w.next_level_no,
-    next_level = w.next_level, next_at = w.next_at, not_before = w.not_before,
-    final_action = w.final_action, state_since = CASE
+    excused = w.excused, state = w.state, state_reason = w.state_reason,
+    next_level_no = w.next_level_no, next_level = w.next_level, next_at = w.next_at,
+    not_before = w.not_before, final_action = w.final_action, state_since = CASE
         WHEN w.state NOT IN ('waiting', 'held', 'blocked', 'awaiting_approval', 'exhausted')
             THEN NULL
         WHEN (c.state, c.state_reason, c.next_level_no)
@@ -139,13 +141,15 @@ _LEVEL_ROWS = RowSet(
     reason="text",
     served_at="timestamptz",
     channels="text",
+    needs="text",
     charges="text",
 )
 _ADD_LEVELS = f"""
 INSERT INTO case_level (tenant, invoice_id, level_no, try_no, debtor_id, level, notice_id,
-    decision_id, decided_at, decided_on, outcome, reason, served_at, channels, charges)
+    decision_id, decided_at, decided_on, outcome, reason, served_at, channels, needs, charges)
 SELECT tenant, invoice_id, level_no, try_no, debtor_id, level, notice_id, decision_id, decided_at,
-    decided_on, outcome, reason, served_at, channels::jsonb, charges::jsonb
+    decided_on, outcome, reason, served_at, channels::jsonb, string_to_array(needs, ','),
+    charges::jsonb
 FROM {_LEVEL_ROWS.source("w")}
 """
 _NOTICE_ROWS = RowSet(
@@ -192,6 +196,42 @@ UPDATE account a SET next_action_at = w.next_action_at, verdict_hash = w.verdict
     waits_for_feed = w.waits_for_feed
 FROM {_ACCOUNT_ROWS.source("w")} WHERE a.tenant = w.tenant AND a.debtor_id = w.debtor_id
 """
+# What the law may not let a consumer owe; nobody else's is read.
+_CHARGES = f"""
+SELECT ch.tenant, ch.invoice_id, ch.charge_id, ch.kind, ch.basis, ch.open_minor,
+    ch.withdrawn_at IS NOT NULL AS withdrawn
+FROM {_INVOICES.source("w")}
+JOIN charge ch ON ch.tenant = w.tenant AND ch.invoice_id = w.invoice_id
+WHERE ch.open_minor > 0 AND ch.kind IN ('interest', 'compensation') ORDER BY ch.charge_id
+"""
+_FLYING = f"""
+SELECT l.tenant, l.invoice_id,
+    ARRAY(SELECT said ->> 'basis' FROM jsonb_array_elements(l.charges) AS c (said)
+        WHERE said ->> 'kind' IN ('interest', 'compensation') ORDER BY 1) AS laws
+FROM {_INVOICES.source("w")}
+JOIN dunning_case c ON c.tenant = w.tenant AND c.invoice_id = w.invoice_id
+JOIN case_level l ON l.tenant = c.tenant AND l.invoice_id = c.invoice_id
+    AND l.notice_id = c.flight_notice
+WHERE l.charges IS NOT NULL
+"""
+_WITHDRAWN_ROWS = RowSet(
+    tenant="text", charge_id="text", invoice_id="text", kind="text", at="timestamptz"
+)
+# The same changes as Case.withdrew makes.
+_WITHDRAW = f"""
+WITH gone AS (
+    UPDATE charge ch SET withdrawn_at = w.at FROM {_WITHDRAWN_ROWS.source("w")}
+    WHERE ch.tenant = w.tenant AND ch.charge_id = w.charge_id
+    RETURNING ch.tenant, ch.invoice_id, w.kind),
+kinds AS (
+    SELECT tenant, invoice_id, bool_or(kind = 'interest') AS interest,
+        bool_or(kind = 'compensation') AS compensation
+    FROM gone GROUP BY tenant, invoice_id)
+UPDATE dunning_case c SET
+    interest_through = CASE WHEN NOT k.interest THEN c.interest_through END,
+    compensation_charged = c.compensation_charged AND NOT k.compensation
+FROM kinds k WHERE c.tenant = k.tenant AND c.invoice_id = k.invoice_id
+"""
 _SET_ASIDE = """
 UPDATE account SET trouble = $3, next_action_at =
     CASE time_source WHEN 'real' THEN clock_timestamp() + interval '1 hour' END
@@ -225,6 +265,7 @@ class SqlSweep:
         await self._write(_SAVE_CASES, _CASE_ROWS, [case_columns(*case) for case in changes.cases])
         await self._write(_ADD_NOTICES, _NOTICE_ROWS, [notice_columns(*n) for n in changes.notices])
         await self._write(_ADD_LEVELS, _LEVEL_ROWS, [level_columns(n) for n in changes.levels])
+        await self._write(_WITHDRAW, _WITHDRAWN_ROWS, changes.withdrawn)
         await self._write(_END_HOLDS, _ENDED_HOLD_ROWS, changes.holds_ended)
         await self._write(
             _ADD_DECISIONS,
@@ -266,7 +307,25 @@ class SqlSweep:
         invoices = _INVOICES.arguments([(c["tenant"], c["invoice_id"]) for c in cases])
         levels = await self._sql.fetch(_LEVELS, *invoices)
         holds = await self._sql.fetch(_HOLDS, *debtors)
-        return assemble(accounts, cases=cases, levels=levels, holds=holds)
+        consumers = {(a["tenant"], a["debtor_id"]) for a in accounts if a["kind"] == "consumer"}
+        theirs = [case for case in cases if (case["tenant"], case["debtor_id"]) in consumers]
+        charged = [case for case in theirs if case["charges_open_minor"]]
+        flying = [case for case in theirs if case["flight_notice"]]
+        return assemble(
+            accounts,
+            cases=cases,
+            levels=levels,
+            holds=holds,
+            charges=await self._about(_CHARGES, charged),
+            flying=await self._about(_FLYING, flying),
+        )
+
+    async def _about(
+        self, query: str, cases: Sequence[Mapping[str, Any]]
+    ) -> Sequence[Mapping[str, Any]]:
+        """Rows about these cases; asks nothing when there are none."""
+        keys = [(case["tenant"], case["invoice_id"]) for case in cases]
+        return await self._sql.fetch(query, *_INVOICES.arguments(keys)) if keys else ()
 
     async def _write(
         self, statement: str, columns: RowSet, rows: Sequence[tuple[Any, ...]]

@@ -25,11 +25,14 @@ from dunning_engine.work_records import (
     Mark,
     WorkClock,
     WorkFilter,
+    WorkGroup,
     WorkItem,
     WorkPlace,
     WorkRules,
 )
 
+REASON_KEPT = 200
+"""So much of a postman's reason names an item; causes of ours are told apart by less."""
 BROKEN_DAYS = 90
 """So long a broken word is worth a call; after that the reminders speak."""
 
@@ -69,12 +72,34 @@ FROM dunning_case c
 WHERE {_OPEN} AND c.work_state = 'awaiting_approval'
   AND c.approval_level_no IS DISTINCT FROM c.next_level_no
 """
+# Cases whose level went out by some of its channels and lacks one that it needs: listed at once,
+# whether it is tried again or not.
+_PART_SENT = f"""
+SELECT DISTINCT ON (c.invoice_id) c.* FROM case_level l
+JOIN dunning_case c ON c.tenant = l.tenant AND c.invoice_id = l.invoice_id
+WHERE l.tenant = $1 AND l.sent IS NOT NULL AND ($5::text IS NULL OR l.debtor_id = $5) AND {_OPEN}
+  AND c.failures > 0 AND c.excused = 0 AND c.state IN ('scheduled', 'in_flight')
+  AND coalesce(l.rung, l.level_no) = coalesce(c.flight_level_no, c.next_level_no)
+"""
 _UNDELIVERABLE = f"""
 SELECT 'undeliverable', c.debtor_id || E'\\x1f' || c.currency, c.debtor_id, {_SUMS},
-    min(c.state_reason), NULL, NULL, NULL, NULL::uuid, NULL, NULL::date
-FROM dunning_case c
-WHERE {_OPEN} AND c.work_state = 'blocked' AND c.work_reason NOT IN ({_DEFECTS}, {_UNWILLING})
+    min(coalesce(c.work_reason, c.failure_reason)), NULL, NULL, NULL, NULL::uuid, NULL, NULL::date
+FROM (
+    SELECT c.* FROM dunning_case c
+    WHERE {_OPEN} AND c.work_state = 'blocked' AND c.work_reason NOT IN ({_DEFECTS}, {_UNWILLING})
+      AND c.failures > 0  -- not what is about to be tried again
+    UNION ALL {_PART_SENT}) c
 GROUP BY c.debtor_id, c.currency
+"""
+# What fails for a cause of ours, one item for all that it delays; tried again day by day.
+_DELAYED = f"""
+SELECT 'delayed', left(c.failure_reason, {REASON_KEPT}) || E'\\x1f' || c.currency, NULL, {_IDS},
+    count(*), c.currency, sum({_OWED})::bigint, min(c.last_failure_on)::timestamptz,
+    max(c.last_failure_on)::timestamptz, min(c.due_on), left(c.failure_reason, {REASON_KEPT}),
+    NULL::int, NULL, NULL, NULL::uuid, NULL, NULL::date
+FROM dunning_case c
+WHERE {_OPEN} AND c.excused > 0 AND c.failures > 0 AND c.state IN ('scheduled', 'in_flight')
+GROUP BY left(c.failure_reason, {REASON_KEPT}), c.currency
 """
 _DEFECT = f"""
 SELECT c.state_reason, coalesce(c.policy_id, c.wanted_policy_id, '') || E'\\x1f' || c.currency,
@@ -188,6 +213,7 @@ WHERE tenant = $1 AND response_id = ANY($2::uuid[]) AND detail IS NOT NULL
 _SOURCES: Mapping[str, tuple[frozenset[WorkKind], str]] = {
     "approval": (frozenset({"approval"}), _APPROVAL),
     "undeliverable": (frozenset({"undeliverable"}), _UNDELIVERABLE),
+    "delayed": (frozenset({"delayed"}), _DELAYED),
     "defect": (frozenset({"missing_rate", "policy_missing", "no_permitted_day"}), _DEFECT),
     "stale": (frozenset({"stale_feed"}), _STALE),
     "unmatched": (frozenset({"unmatched_receipt"}), _UNMATCHED),
@@ -204,8 +230,7 @@ _COLUMNS = """kind, target, debtor_id, invoice_ids, invoices, currency, amount_m
 # $6, $7 kinds and factors; $8, $9 currencies and weights of a minor unit; $10 base currency;
 # $11 assignee ('' nobody); $12 currency; $13 also what is put off; $14, $15 only these items;
 # $16 to $20 the place after which to begin; $21 how many.
-_LIST = f"""
-SELECT r.* FROM (
+_RANKED = f"""
     SELECT i.*, coalesce(m.assignee, i.owner) AS assignee, m.snoozed_until,
         CASE WHEN w.weight IS NOT NULL THEN 0 WHEN i.currency = $10 THEN 1 ELSE 2 END AS shelf,
         CASE WHEN w.weight IS NOT NULL THEN '' ELSE i.currency END COLLATE "C" AS shelf_currency,
@@ -222,11 +247,32 @@ SELECT r.* FROM (
       AND ($11::text IS NULL OR coalesce(m.assignee, i.owner, '') = $11)
       AND ($12::text IS NULL OR i.currency = $12)
       AND ($14::text[] IS NULL OR (i.kind, i.target) IN (SELECT * FROM unnest($14, $15::text[])))
-) AS r
+"""
+_LIST = f"""
+SELECT r.* FROM ({_RANKED}) AS r
 WHERE $16::int IS NULL
    OR (r.shelf, r.shelf_currency, -r.value, r.kind COLLATE "C", r.target COLLATE "C")
        > ($16, $17, -$18::numeric, $19, $20)
 ORDER BY r.shelf, r.shelf_currency, r.value DESC, r.kind COLLATE "C", r.target COLLATE "C"
+LIMIT $21
+"""
+# As the list, but what is of one kind, debtor and currency is one row: that of the most valuable
+# item, with the sums of all. The place after which to begin names the debtor instead of a target.
+_GROUPS = f"""
+SELECT g.* FROM (
+    SELECT DISTINCT ON (r.kind, r.debtor_id, r.currency) r.*,
+        count(*) OVER w AS items, sum(r.invoices) OVER w AS all_invoices,
+        sum(r.amount_minor) OVER w AS all_minor, min(r.since) OVER w AS first_since,
+        min(r.aged_from) OVER w AS oldest_from, sum(r.value) OVER w AS all_value
+    FROM ({_RANKED}) AS r
+    WINDOW w AS (PARTITION BY r.kind, r.debtor_id, r.currency)
+    ORDER BY r.kind, r.debtor_id, r.currency, r.value DESC, r.target COLLATE "C"
+) AS g
+WHERE $16::int IS NULL
+   OR (g.shelf, g.shelf_currency, -g.all_value, g.kind COLLATE "C",
+       (coalesce(g.debtor_id, '') || g.currency) COLLATE "C") > ($16, $17, -$18::numeric, $19, $20)
+ORDER BY g.shelf, g.shelf_currency, g.all_value DESC, g.kind COLLATE "C",
+    (coalesce(g.debtor_id, '') || g.currency) COLLATE "C"
 LIMIT $21
 """
 _HOLDERS = """
@@ -293,6 +339,26 @@ class SqlWork:
         )
         return await self._told(tenant, rows)
 
+    async def groups(
+        self,
+        tenant: str,
+        wanted: WorkFilter,
+        *,
+        clock: WorkClock,
+        rules: WorkRules,
+        after: WorkPlace | None = None,
+        limit: int,
+    ) -> list[WorkGroup]:
+        """The same items, those of one kind, debtor and currency as one."""
+        query = list_query(wanted, _GROUPS)
+        if query is None:
+            return []
+        rows = await self._sql.fetch(
+            query, *list_arguments(tenant, wanted, clock, rules, after, limit)
+        )
+        first = await self._told(tenant, rows)
+        return [_group(row, item) for row, item in zip(rows, first, strict=True)]
+
     async def mark(self, tenant: str, marks: Sequence[Mark], *, at: Any, by: str) -> None:
         """Keep what somebody said about items; all of them say the same."""
         if not marks:
@@ -350,12 +416,12 @@ class SqlWork:
         ]
 
 
-def list_query(wanted: WorkFilter) -> str | None:
+def list_query(wanted: WorkFilter, query: str = _LIST) -> str | None:
     """The statement for these kinds; None when it would find nothing."""
     if wanted.keys is not None and not wanted.keys:
         return None
     sources = [source for kinds, source in _SOURCES.values() if kinds & set(wanted.kinds)]
-    return _LIST.format(sources=" UNION ALL ".join(sources)) if sources else None
+    return query.format(sources=" UNION ALL ".join(sources)) if sources else None
 
 
 def list_arguments(
@@ -400,6 +466,24 @@ def weights_of_minor_units(weights: Mapping[str, Decimal]) -> dict[str, Decimal]
 def account_keys(tenant: str, items: Sequence[WorkItem]) -> list[AccountKey]:
     """Whose the items are, each once."""
     return sorted({AccountKey(tenant, item.debtor_id) for item in items if item.debtor_id})
+
+
+def _group(row: Mapping[str, Any], first: WorkItem) -> WorkGroup:
+    return WorkGroup(
+        kind=row["kind"],
+        debtor_id=row["debtor_id"],
+        currency=row["currency"],
+        items=row["items"],
+        invoices=int(row["all_invoices"]),
+        amount_minor=int(row["all_minor"]),
+        since=row["first_since"],
+        aged_from=row["oldest_from"],
+        first=first,
+        shelf=row["shelf"],
+        shelf_currency=row["shelf_currency"],
+        value=row["all_value"],
+        ranked_on=row["ranked_on"],
+    )
 
 
 def _only(row: Mapping[str, Any]) -> str:

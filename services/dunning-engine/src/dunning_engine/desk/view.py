@@ -31,6 +31,7 @@ SAID = {
     "reject": Said("The level is skipped."),
     "assign": Said("It was given to somebody."),
     "done": Said("It is off the list until it happens anew."),
+    "retry": Said("It is tried again as soon as it may; what is on its way is left alone."),
     "stale": Said("Something else waits there now; nothing was done. Look at it again.", bad=True),
     "gone": Said("Nothing has to be done about that any more.", bad=True),
 }

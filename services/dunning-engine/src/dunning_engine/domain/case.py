@@ -42,7 +42,8 @@ class Undelivered(Value, frozen=True, kw_only=True):
 
     `bounced` are the channels whose address turned out to be dead. With `charged` the level had
     counted as served, and its charges were announced; they stay. New contacts make it `forgiven`:
-    its channels may be tried again.
+    its channels may be tried again. `sent` are the channels by which it went out all the same,
+    while one that the level needs did not arrive: by those it is not sent a second time.
     """
 
     level_no: int
@@ -50,6 +51,7 @@ class Undelivered(Value, frozen=True, kw_only=True):
     bounced: tuple[str, ...] = ()
     charged: bool = False
     forgiven: bool = False
+    sent: tuple[str, ...] = ()
 
 
 class Approval(Value, frozen=True, kw_only=True):
@@ -62,13 +64,15 @@ class Approval(Value, frozen=True, kw_only=True):
 class InFlight(Value, frozen=True, kw_only=True):
     """A notice that was requested and is not settled yet.
 
-    `revoked` is set once the notifier was told not to send this invoice any more.
+    `revoked` is set once the notifier was told not to send this invoice any more. `laws` are those
+    by which the notice charges the invoice; known of consumers only.
     """
 
     notice_id: UUID
     level_no: int
     attempt: int
     revoked: bool = False
+    laws: tuple[str, ...] = ()
 
 
 class Balance(Value, frozen=True, kw_only=True):
@@ -76,6 +80,19 @@ class Balance(Value, frozen=True, kw_only=True):
 
     since: date
     open_minor: int
+
+
+class Charged(Value, frozen=True, kw_only=True):
+    """A charge on the law's account that the ledger booked and of which `open_minor` is still owed.
+
+    `basis` is the law it stands on. `withdrawn`: the ledger was told to give it up.
+    """
+
+    charge_id: str
+    kind: Literal["interest", "compensation"]
+    basis: str
+    open_minor: int
+    withdrawn: bool = False
 
 
 class Case(Value, frozen=True, kw_only=True):
@@ -87,7 +104,8 @@ class Case(Value, frozen=True, kw_only=True):
     has its own notice id.
     `failures` counts the failed tries of the next level; a change of contacts sets it to 0 (and
     `last_failure_on` to None), a returned notice does not count. `last_failure_on` is a date in
-    the debtor's zone, `failure_reason` why the last try failed, such as `no_address`.
+    the debtor's zone, `failure_reason` why the last try failed, such as `no_address`. `excused` of
+    the `failures` were not the address's fault (`failure_cause`): they do not use up the attempts.
     `closed` is the closing that was announced; a settled invoice that owes again is reopened.
     `interest_through` is the last day for which interest was charged already,
     `compensation_charged` says that the fixed sum was.
@@ -95,7 +113,8 @@ class Case(Value, frozen=True, kw_only=True):
     `disputed_minor` is the part of the principal that is disputed and not dunned.
     `not_before` is the day before which nothing goes out, because a hold ended a short while ago.
     `approval` is the last word of a person about a level that needs one.
-    `undelivered` are the tries that went out and did not arrive.
+    `undelivered` are the tries that went out and did not arrive, or not by all that they needed.
+    `charged` is known of consumers only: what may turn out not to be owed by one.
     """
 
     invoice_id: str
@@ -125,6 +144,8 @@ class Case(Value, frozen=True, kw_only=True):
     approval: Approval | None = None
     tags: tuple[str, ...] = ()
     undelivered: tuple[Undelivered, ...] = ()
+    excused: int = 0
+    charged: tuple[Charged, ...] = ()
 
     @property
     def due_minor(self) -> int:
@@ -157,6 +178,15 @@ class Case(Value, frozen=True, kw_only=True):
             for channel in found.bounced
         )
 
+    def sent_channels(self, level_no: int) -> frozenset[str]:
+        """The channels by which the level went out already, though it still lacks another one."""
+        return frozenset(
+            channel
+            for found in self.undelivered
+            if found.level_no == level_no
+            for channel in found.sent
+        )
+
     def was_charged(self, code: str) -> int:
         """How often the level went out with its charges and did not arrive."""
         return sum(found.charged and found.code == code for found in self.undelivered)
@@ -177,27 +207,41 @@ class Case(Value, frozen=True, kw_only=True):
             Served(level_no=level_no, code=code, on=on, outcome="lapsed", reason=reason)
         )
 
-    def failed(self, on: date, reason: str) -> Case:
-        """No channel of the notice in flight got through; `on` is a date in the debtor's zone."""
+    def failed(self, on: date, reason: str, *, excused: bool = False) -> Case:
+        """No channel of the notice in flight got through; `on` is a date in the debtor's zone.
+
+        `excused`: not for the address's fault.
+        """
         return replace(
             self,
             in_flight=None,
             failures=self.failures + 1,
+            excused=self.excused + excused,
             last_failure_on=on,
             failure_reason=reason,
         )
 
-    def bounced(self, done: Served, reason: str, *channels: str) -> Case:
+    def part_sent(self, level_no: int, code: str, *sent: str) -> Case:
+        """The try in flight went out by those channels, and not by one that the level needs."""
+        missed = Undelivered(level_no=level_no, code=code, sent=sent)
+        return replace(self, undelivered=(*self.undelivered, missed))
+
+    def bounced(
+        self, done: Served, reason: str, *channels: str, sent: tuple[str, ...] = ()
+    ) -> Case:
         """The last level, which was served, did not arrive after all: it is the next one again.
 
-        `channels` are those whose address is dead.
+        `channels` are those whose address is dead, `sent` those by which it arrived all the same.
         """
-        missed = Undelivered(level_no=done.level_no, code=done.code, bounced=channels, charged=True)
+        missed = Undelivered(
+            level_no=done.level_no, code=done.code, bounced=channels, charged=True, sent=sent
+        )
         return replace(
             self,
             served=tuple(other for other in self.served if other is not done),
             undelivered=(*self.undelivered, missed),
             failures=1,
+            excused=0,
             last_failure_on=done.on,
             failure_reason=reason,
         )
@@ -209,6 +253,19 @@ class Case(Value, frozen=True, kw_only=True):
     def revoked(self) -> Case:
         """The notifier was told not to send this invoice any more."""
         return replace(self, in_flight=self.in_flight and replace(self.in_flight, revoked=True))
+
+    def withdrew(self, charge_id: str) -> Case:
+        """The ledger was told to give up a charge: the law's charges may be made anew."""
+        (found,) = [charge for charge in self.charged if charge.charge_id == charge_id]
+        return replace(
+            self,
+            charged=tuple(
+                replace(charge, withdrawn=True) if charge is found else charge
+                for charge in self.charged
+            ),
+            compensation_charged=self.compensation_charged and found.kind != "compensation",
+            interest_through=None if found.kind == "interest" else self.interest_through,
+        )
 
     def closed_as(self, reason: CloseReason) -> Case:
         """The closing was announced."""
@@ -223,6 +280,7 @@ class Case(Value, frozen=True, kw_only=True):
         return replace(
             self,
             failures=0,
+            excused=0,
             last_failure_on=None,
             failure_reason=None,
             undelivered=tuple(replace(found, forgiven=True) for found in self.undelivered),
@@ -234,6 +292,7 @@ class Case(Value, frozen=True, kw_only=True):
             served=(*self.served, done),
             in_flight=None,
             failures=0,
+            excused=0,
             last_failure_on=None,
             failure_reason=None,
         )

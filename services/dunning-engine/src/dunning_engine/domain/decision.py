@@ -98,6 +98,7 @@ def decide(
         holds_ended=ended,
         resumes=resumes,
         credit_block=_credit_block(account, cases, policies),
+        withdrawals=tuple([gone for ruling in rulings for gone in ruling.withdrawals]),
         verdicts=tuple([ruling.verdict for ruling in rulings]),
         next_action_at=min(wakes, default=None),
     )

@@ -331,10 +331,24 @@ def _held(facts: Facts, _currency: str, zone: str) -> str:
     return f"A hold stops reminders {end}{why}."
 
 
+def _withdrawn(facts: Facts, currency: str, _zone: str) -> str:
+    return (
+        f"{_money(facts['amount_minor'], currency)} of {facts['kind']} under {facts['basis']} is "
+        "withdrawn: a consumer does not owe it."
+    )
+
+
+def _lacking(facts: Facts, _currency: str, _zone: str) -> str:
+    return (
+        f"It went out by {facts['sent']} and is not served without the rest: it goes out by "
+        f"{facts['channels']} alone."
+    )
+
+
 def _attempts(facts: Facts, _currency: str, _zone: str) -> str:
     return (
         f"{facts['failures']} tries failed, the most that the policy allows: it goes on when the "
-        "contacts are stored again."
+        "contacts change or somebody retries it."
     )
 
 
@@ -395,6 +409,8 @@ SENTENCES: Mapping[str, Callable[[Facts, str, str], str | None]] = {
     "grace": _grace,
     "gap": _gap,
     "retry": _retry,
+    "lacking": _lacking,
+    "withdrawn": _withdrawn,
     "delivery": _delivery,
     "dead_end": _dead_end,
     "moment": _moment,

@@ -21,7 +21,7 @@ class Failure:
 
 _CONTACTS = "store an address that works with the debtor"
 _AGAIN = "the engine decides again by itself"
-_TRY = "then store the debtor's contacts again, which lets it try anew"
+_TRY = "then retry it (`dunning work retry`, or POST /v1/work-retries)"
 
 _FAILURES: Mapping[str, tuple[str, str]] = {
     "no_address": ("there is no address for its channel", _CONTACTS),
@@ -31,12 +31,8 @@ _FAILURES: Mapping[str, tuple[str, str]] = {
     "address_bounced": ("what was sent to its addresses before came back", _CONTACTS),
     "undeliverable": ("no channel got through", _CONTACTS),
     "opted_out": (
-        "the debtor wants no messages by its channel",
-        "use another channel; only the debtor can take that back",
-    ),
-    "no_consent": (
-        "nobody consented to its channel",
-        "record the debtor's consent, or use another channel",
+        "the debtor wants no messages by its channel, or never agreed to them",
+        "use another channel; when the debtor agrees, lift the suppression at the notifier's desk",
     ),
     "content": (
         "its text could not be written",
@@ -46,7 +42,7 @@ _FAILURES: Mapping[str, tuple[str, str]] = {
         "no provider is set up for its channel",
         f"set one up in the notifier's settings, or leave the channel out of the policy, {_TRY}",
     ),
-    "channel_failed": ("its channel failed", "look into the notifier's log"),
+    "channel_failed": ("its channel failed", f"look into the notifier's log, {_TRY}"),
     "quiet_hours": (
         "it was no hour for messages where the debtor is",
         "nothing: it goes out when the hour comes",
@@ -70,9 +66,15 @@ _FAILURES: Mapping[str, tuple[str, str]] = {
     "no_sms_sender": ("the tenant has no sender for texts", f"set its sms_from, {_TRY}"),
     "bad_sms_sender": ("the tenant's sender for texts is not allowed", f"change sms_from, {_TRY}"),
     "sms_limits_unavailable": ("the limits for texts could not be asked", _AGAIN),
-    "not_connected": ("the provider could not be reached", "look whether the provider is up"),
+    "not_connected": (
+        "the provider could not be reached",
+        f"look whether the provider is up, {_TRY}",
+    ),
     "no_answer": ("the provider did not answer", "look at the list of unknown messages"),
-    "spool": ("the folder for letters could not be written", "look at its disk and its rights"),
+    "spool": (
+        "the folder for letters could not be written",
+        f"look at its disk and its rights, {_TRY}",
+    ),
     "call": ("the calls came to nothing", "look at the notes of the calls"),
 }
 _KNOWN = "|".join(sorted(_FAILURES, key=len, reverse=True))

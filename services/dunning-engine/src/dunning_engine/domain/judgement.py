@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from dunning_common.values import Value, replace
+from dunning_engine.domain import consumer_charges
 from dunning_engine.domain.account import Account, Hold
 from dunning_engine.domain.case import Case, PolicyKey
 from dunning_engine.domain.charges import assess
@@ -46,7 +47,25 @@ class Situation(Value, frozen=True, kw_only=True):
 
 
 def judge(case: Case, situation: Situation) -> Ruling:
-    """What happens to one case now: may it speak, and if not, what stands in the way."""
+    """What happens to one case now: may it speak, and if not, what stands in the way.
+
+    What a consumer may not be asked for is withdrawn first, and nothing below speaks of it.
+    """
+    account = situation.account
+    if account.kind != "consumer":
+        return _judge(case, situation)
+    unlawful = consumer_charges.unlawful(account, case)
+    ruling = _judge(consumer_charges.without(case, unlawful) if unlawful else case, situation)
+    if ruling.revocation is None and consumer_charges.speaks_of_them(account, case, unlawful):
+        ruling = replace(ruling, revocation=_revocation(case, "consumer"))
+    if not unlawful:
+        return ruling
+    withdrawals, steps = consumer_charges.withdrawals_of(case, unlawful)
+    verdict = replace(ruling.verdict, trace=(*steps, *ruling.verdict.trace))
+    return replace(ruling, verdict=verdict, withdrawals=withdrawals)
+
+
+def _judge(case: Case, situation: Situation) -> Ruling:
     if case.closed == "handed_over":
         return _ruling(case, "closed", reason="handed_over")
     if reason := case.settled:
@@ -105,17 +124,18 @@ def _climb(case: Case, policy: Policy, situation: Situation, hold: Hold | None) 
     late_days = max(0, (today - day).days)
     against = agenda.reason_against(max(day, today))
     moment = step("moment", day=max(day, today), late_days=late_days, at=at, against=against)
-    rung = _Rung(case, policy, level, situation, at, (*bounds, moment), lapses)
+    lacking = _lacking(case, level) if case.undelivered else ()
+    rung = _Rung(case, policy, level, situation, at, (*bounds, moment, *lacking), lapses)
     if hold:
         until = _after_holds(at, case, situation, agenda)
         facts = step("held", hold_id=hold.hold_id, reason=hold.reason, until=hold.until)
         return rung.rule("held", facts, at=until, reason=hold.kind)
-    if case.failures >= policy.max_attempts:
+    if case.failures - case.excused >= policy.max_attempts:
         facts = step("attempts", failures=case.failures)
         reason = case.failure_reason or "undeliverable"
         return rung.rule("blocked", facts, at=rung.gives_way, reason=reason)
     if _is_dead_end(case, level):
-        facts = step("dead_end", channels=", ".join(level.channels_after(case.failures)))
+        facts = step("dead_end", channels=", ".join(level.channels_for(case)))
         reason = case.failure_reason or "undeliverable"
         return rung.rule("blocked", facts, at=rung.gives_way, reason=reason)
     if at > now:
@@ -241,11 +261,20 @@ class _Rung(Value, frozen=True):
         return self.rule("due", *assessed.steps, item=compose_item(case, level, today, assessed))
 
 
+def _lacking(case: Case, level: Level) -> tuple[Step, ...]:
+    """What went out of the level already, and by what it is still to go."""
+    sent = case.sent_channels(level.level_no)
+    if not sent:
+        return ()
+    by = level.channels_for(case)
+    return (step("lacking", sent=", ".join(sorted(sent)), channels=", ".join(by)),)
+
+
 def _is_dead_end(case: Case, level: Level) -> bool:
     """Did every channel of the next try bounce before? Then only new contacts help."""
     if not case.undelivered:
         return False
-    channels = level.channels_after(case.failures)
+    channels = level.channels_for(case)
     return bool(channels) and case.dead_channels(level.level_no).issuperset(channels)
 
 

@@ -23,6 +23,7 @@ from dunning_engine.domain.schedule import add_days
 MessageState = Literal["pending", "sent", "unknown", "failed", "suppressed", "bounced", "returned"]
 """`sent` includes delivered; `bounced` is a hard bounce, whenever it came."""
 NoticeOutcome = Literal["in_flight", "served", "failed", "returned"]
+_GONE: frozenset[MessageState] = frozenset({"sent", "unknown"})
 
 
 class NoticeItem(Value, frozen=True, kw_only=True):
@@ -100,7 +101,7 @@ def compose_item(case: Case, level: Level, today: date, assessed: Assessment) ->
         level=level.code,
         level_no=level.level_no,
         template=level.template,
-        channels=level.channels_after(case.failures),
+        channels=level.channels_for(case),
         attempt=case.tries + 1,
         issued_on=case.issued_on,
         due_on=case.due_on,
@@ -215,16 +216,23 @@ def _notice_id(account: Account, items: Sequence[NoticeItem]) -> UUID:
     return name_id("notice", account.tenant, account.debtor_id, *parts)
 
 
-def outcome_of(states: Iterable[MessageState], *, revoked: bool = False) -> NoticeOutcome:
+def outcome_of(
+    states: Iterable[MessageState],
+    *,
+    needed: Iterable[MessageState] = (),
+    revoked: bool = False,
+) -> NoticeOutcome:
     """What became of an item, from the states of all the messages that cover it.
 
-    Served when at least one message was sent (or may have been) and none is pending; returned when
-    none was sent and one came back unsent, or the item was `revoked`: decide again; failed when
-    every one failed, was suppressed or bounced.
+    None may be pending. Served when at least one message was sent (or may have been), or, where
+    some of them are `needed`, all of those; returned when that is not so because one came back
+    unsent, or the item was `revoked`: decide again; failed when every one failed, was suppressed or
+    bounced.
     """
-    seen = set(states)
+    seen, asked = set(states), set(needed)
     if "pending" in seen or not seen:
         return "in_flight"
-    if seen & {"sent", "unknown"}:
+    if asked <= _GONE if asked else seen & _GONE:
         return "served"
+    seen = asked or seen
     return "returned" if revoked or "returned" in seen else "failed"

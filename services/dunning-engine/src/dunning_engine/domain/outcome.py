@@ -40,6 +40,16 @@ class Revocation(Value, frozen=True, kw_only=True):
     reason: str
 
 
+class Withdrawal(Value, frozen=True, kw_only=True):
+    """A charge that is not asked for any more: the law does not let this debtor owe it."""
+
+    charge_id: str
+    invoice_id: str
+    kind: Literal["interest", "compensation"]
+    currency: str
+    basis: str
+
+
 class HoldEnded(Value, frozen=True, kw_only=True):
     """A hold is over: its end has come, or its promise or plan was kept or broken.
 
@@ -68,6 +78,7 @@ class Ruling(Value, frozen=True, kw_only=True):
     closing: Closing | None = None
     reopened: bool = False
     revocation: Revocation | None = None
+    withdrawals: tuple[Withdrawal, ...] = ()
 
     @property
     def has_effects(self) -> bool:
@@ -79,6 +90,7 @@ class Ruling(Value, frozen=True, kw_only=True):
             or self.closing
             or self.reopened
             or self.revocation
+            or self.withdrawals
         )
 
 
@@ -88,8 +100,9 @@ class Decision(Value, frozen=True, kw_only=True):
     Apply in this order: `reopened` (set `closed` to None), `closings` (set `closed`), `revocations`
     (set `in_flight.revoked`), `lapses` and `hand_overs` (append to `served`; a hand-over closes
     the case as `handed_over`), `notices` (set `in_flight`, add one to `tries` of each item's case),
-    `holds_ended` (mark released), `resumes` (set `not_before`), `credit_block` (a change, or None),
-    then store `next_action_at`.
+    `holds_ended` (mark released), `resumes` (set `not_before`), `withdrawals` (tell the ledger,
+    forget that they were charged: the notices are made without them), `credit_block` (a change, or
+    None), then store `next_action_at`.
     `next_action_at` is the earliest moment at which anything can happen: later than `now`, or None
     when only a new fact can change something.
     """
@@ -108,6 +121,7 @@ class Decision(Value, frozen=True, kw_only=True):
     credit_block: bool | None = None
     verdicts: tuple[Verdict, ...]
     next_action_at: datetime | None = None
+    withdrawals: tuple[Withdrawal, ...] = ()
 
     @property
     def items(self) -> tuple[NoticeItem, ...]:
@@ -125,5 +139,6 @@ class Decision(Value, frozen=True, kw_only=True):
             or self.reopened
             or self.revocations
             or self.holds_ended
+            or self.withdrawals
             or self.credit_block is not None
         )

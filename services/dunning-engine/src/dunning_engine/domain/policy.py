@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import time
 from typing import Literal, get_args
 
-from dunning_engine.domain.case import PolicyKey
+from dunning_engine.domain.case import Case, PolicyKey
 from dunning_engine.domain.conditions import Amounts, Conditions, Otherwise, amount_in
 from dunning_engine.domain.fees import Fee
 
@@ -85,6 +85,7 @@ class Level:
     person. When a try failed, the next one goes by `fallback`, if there is any. Once a level with
     `credit_block` was served, deliveries should stop until the invoice is settled.
     A level that is `beyond_budget` goes out although the contact budget is used up.
+    `must_arrive` are the channels without which it is not served; None: see `needs`.
     `pay_within_days` gives the last day to pay that the notice names.
     """
 
@@ -107,6 +108,7 @@ class Level:
     needs_approval: bool = False
     credit_block: bool = False
     beyond_budget: bool = False
+    must_arrive: tuple[Channel, ...] | None = None
 
     @property
     def is_pre_due(self) -> bool:
@@ -117,9 +119,29 @@ class Level:
         """The least principal in that currency worth this level (minor units); 0: any."""
         return amount_in(self.minimum_minor, currency) or 0
 
-    def channels_after(self, failures: int) -> tuple[Channel, ...]:
-        """By which channels the next try goes, after so many failed ones."""
-        return self.fallback if failures and self.fallback else self.channels
+    @property
+    def needs(self) -> frozenset[Channel]:
+        """The channels that must get through for the level to be served; none: any of them will do.
+
+        Unless the policy says otherwise that is the registered letter, where there is one.
+        """
+        if self.must_arrive is not None:
+            return frozenset(self.must_arrive)
+        return frozenset([channel for channel in self.channels if channel == "registered_letter"])
+
+    def channels_for(self, case: Case) -> tuple[Channel, ...]:
+        """By which channels the next try goes.
+
+        After a failed one by the fallback. When the cause was ours both ways take turns, so that
+        the level goes out as soon as either works again. What went out is not sent again.
+        """
+        first_again = case.excused > 0 and case.failures % 2 == 0
+        by_fallback = case.failures > 0 and self.fallback and not first_again
+        wanted = self.fallback if by_fallback else self.channels
+        if not case.undelivered or not (sent := case.sent_channels(self.level_no)):
+            return wanted
+        lacking = tuple([channel for channel in wanted if channel not in sent])
+        return lacking or tuple([c for c in self.channels if c in self.needs - sent]) or wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +164,8 @@ class Policy:
     `weekdays` are the days on which it may speak (0 = Monday); the send window [`opens`, `closes`)
     is wall time in the debtor's zone; with `observe_holidays` the debtor's public holidays are
     left out. `grace_days` keeps every post-due level from going out earlier than so many days
-    after the due date. `max_attempts` failed tries block the level.
+    after the due date. `max_attempts` failed tries block the level, those left out whose cause was
+    not the debtor's address: they go on day by day.
 
     `resume_days` is how long after the end of a hold nothing goes out, `quiet_after_payment_days`
     how long after a part payment. `budget` bounds the contacts of a debtor. With `consolidation`

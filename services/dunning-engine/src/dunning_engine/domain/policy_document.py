@@ -25,6 +25,7 @@ from dunning_engine.domain.policy import (
     SERVED_WHEN,
     TEMPLATES,
     UNMATCHED_RULES,
+    Channel,
     ContactBudget,
     Level,
     Policy,
@@ -69,6 +70,7 @@ LEVEL_KEYS = (
     "counting",
     "channels",
     "fallback",
+    "must_arrive",
     "template",
     "charges",
     "fee",
@@ -84,6 +86,7 @@ LEVEL_KEYS = (
 MESSAGE_KEYS = (
     "channels",
     "fallback",
+    "must_arrive",
     "template",
     "charges",
     "fee",
@@ -260,9 +263,10 @@ class _PolicyReader(DocumentReader):
                 )
         is_pre_due = place["anchor"] == "due_date" and place["threshold_days"] < 0
         fallback = fields.get("fallback")
+        channels = self.choices(fields.get("channels", ["email"]), (*path, "channels"), CHANNELS)
         return Level(
             **place,
-            channels=self.choices(fields.get("channels", ["email"]), (*path, "channels"), CHANNELS),
+            channels=channels,
             fallback=()
             if fallback is None
             else self.choices(fallback, (*path, "fallback"), CHANNELS),
@@ -277,7 +281,20 @@ class _PolicyReader(DocumentReader):
             minimum_minor=self.amounts(fields.get("minimum", {}), (*path, "minimum")),
             credit_block=self.flag(fields.get("credit_block", False), (*path, "credit_block")),
             beyond_budget=self.flag(fields.get("beyond_budget", False), (*path, "beyond_budget")),
+            must_arrive=self.must_arrive(fields.get("must_arrive"), path, channels),
         )
+
+    def must_arrive(
+        self, value: object, path: Path, channels: tuple[Channel, ...]
+    ) -> tuple[Channel, ...] | None:
+        if value is None or value == []:  # an empty list: any of them is enough
+            return None if value is None else ()
+        path = (*path, "must_arrive")
+        found = self.choices(value, path, CHANNELS)
+        for channel in found:
+            if channel not in channels:
+                self.conflict(path, f"{channel!r} is not among its 'channels'; add it there")
+        return found
 
     def place(
         self, fields: Mapping[str, Any], path: Path, index: int, previous: Level | None

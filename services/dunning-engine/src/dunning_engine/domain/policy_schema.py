@@ -48,7 +48,8 @@ def policy_schema() -> dict[str, Any]:
             "max_attempts": {
                 **_whole(1, 20),
                 "default": 3,
-                "description": "So many failed tries block a level until contacts change.",
+                "description": "So many failed tries block a level until contacts change or a "
+                "person retries it; tries that failed for a cause of ours do not count.",
             },
             "resume_days": {
                 **_whole(0, 365),
@@ -205,6 +206,12 @@ def _sending_level() -> dict[str, Any]:
             "fallback": {
                 **_set_of(CHANNELS),
                 "description": "How the next try goes when one failed.",
+            },
+            "must_arrive": {
+                **_set_of(CHANNELS),
+                "minItems": 0,
+                "description": "Channels without which the level is not served; [] asks for any. "
+                "Left out: the registered letter, where there is one.",
             },
             "template": {"enum": list(TEMPLATES)},
             "charges": _set_of(CHARGES),

@@ -88,6 +88,7 @@ def _level_document(level: Level) -> dict[str, Any]:
             "minimum": (_amounts_document(level.minimum_minor), {}),
             "credit_block": (level.credit_block, False),
             "beyond_budget": (level.beyond_budget, False),
+            "must_arrive": (None if level.must_arrive is None else list(level.must_arrive), None),
         }
     )
 

@@ -17,6 +17,7 @@ WorkKind = Literal[
     "broken_promise",
     "broken_plan",
     "undeliverable",
+    "delayed",
     "dispute_overdue",
     "hand_over",
     "court_file",
@@ -42,7 +43,8 @@ class UnknownItemError(LookupError):
 class ItemKey:
     """Why something has to be done, and about what.
 
-    `target` is one text: an invoice and its level, a hold, or a debtor or policy and a currency.
+    `target` is one text: an invoice and its level, a hold, or a debtor, a policy or a reason and a
+    currency.
     """
 
     kind: WorkKind

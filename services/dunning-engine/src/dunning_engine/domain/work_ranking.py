@@ -23,6 +23,7 @@ FACTOR_PERCENT: Mapping[WorkKind, int] = {
     "broken_plan": 90,
     "response": 90,  # the debtor is there and waits for a word
     "undeliverable": 80,  # nobody was told yet
+    "delayed": 80,
     "dispute_overdue": 70,  # nothing moves before we answer
     "policy_missing": 60,
     "no_permitted_day": 60,

@@ -32,6 +32,7 @@ NEXT_STEPS: Mapping[WorkKind, str] = {
     "broken_promise": "Call the debtor: agree on a new day or let the reminders go on.",
     "broken_plan": "Call the debtor: agree on a new plan or let the reminders go on.",
     "undeliverable": "Find an address that works and store it with the debtor.",
+    "delayed": "Mend it; it is tried again every working day, and at once when you retry it.",
     "dispute_overdue": "Decide the dispute: accept it, accept a part, or reject it.",
     "hand_over": "Give the case to the agency, then mark it as done.",
     "court_file": "File the claim with the court, then mark it as done.",
@@ -82,8 +83,7 @@ _SENTENCES: Mapping[str, str] = {
     "notifier_silent": "Nothing was heard of the notice on its way for a day or more",
     "bounced": "What was sent came back",
     "address_bounced": "What was sent to the address before came back",
-    "opted_out": "The debtor wants no messages by the level's channels",
-    "no_consent": "Nobody consented to the level's channels",
+    "opted_out": "The debtor wants no messages by the level's channels, or never agreed to them",
     "reply": "The debtor wrote",
     "disputed": "The debtor disputes it",
     "plan_needs_approval": "The debtor asks for a plan that needs approval",
@@ -127,6 +127,8 @@ def words_of(cause: Cause) -> str:
 
 def next_step(kind: WorkKind, cause: Cause) -> str:
     """What to do about it."""
+    if kind == "delayed":
+        return " ".join(filter(None, (what_helps(cause.code), NEXT_STEPS[kind])))
     if (
         kind == "undeliverable"
         and cause.code not in _SENTENCES

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from dunning_common.money import MoneyError, exponent
+from dunning_common.problems import ProblemError
 from dunning_engine.adapters.sql_notes import NotePlace
 from dunning_engine.adapters.sql_stores import StoreRoom
 from dunning_engine.domain.work_item import (
@@ -43,15 +44,26 @@ from dunning_engine.entrypoints.web import (
     page,
 )
 from dunning_engine.handlers.notes import ForeignInvoiceError, UnknownDebtorError, write_note
+from dunning_engine.handlers.retry_failed import NotRetriableError, behind, retry_failed
 from dunning_engine.handlers.work_list import (
     SnoozeError,
     assign_work,
     find_item,
     finish_work,
+    group_work,
     list_work,
     snooze_work,
 )
-from dunning_engine.work_records import NoteRow, WorkFilter, WorkItem, WorkPlace, WorkRules
+from dunning_engine.work_records import (
+    NoteRow,
+    RetryFilter,
+    RetryRow,
+    WorkFilter,
+    WorkGroup,
+    WorkItem,
+    WorkPlace,
+    WorkRules,
+)
 
 ItemId = Annotated[str, Path(min_length=1, max_length=1000, pattern=r"^[A-Za-z0-9_-]+$")]
 Kinds = Annotated[
@@ -77,6 +89,23 @@ class Snoozing(Body):
     """Until which day (exclusive) it stays off the list; null brings it back."""
 
     until: Day | None
+
+
+class Retrying(Body):
+    """Which of what failed is tried again: of a debtor, for a reason, or all.
+
+    `reason` is a part of the postman's reason, such as `not_connected` or `content`.
+    """
+
+    debtor_id: Id | None = None
+    reason: Line | None = None
+    everything: bool = False
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Self:
+        if self.everything == bool(self.debtor_id or self.reason):
+            raise ValueError("say which: debtor_id, reason or both, or else everything")
+        return self
 
 
 class Noting(Body):
@@ -122,6 +151,7 @@ def work_routes(rooms: StoreRoom) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["work"])
     _list(router, rooms)
     _marks(router, rooms)
+    _retries(router, rooms)
     _ranking(router, rooms)
     _notes(router, rooms)
     return router
@@ -151,6 +181,30 @@ def _list(router: APIRouter, rooms: StoreRoom) -> None:
         async with rooms.tenant(who.tenant) as stores:
             items = await list_work(stores.work, who.tenant, wanted, after=after, limit=limit + 1)
         return page(items, limit, show_item, lambda item: list(place_of_item(item)))
+
+    @router.get("/work-groups")
+    async def list_groups(
+        kind: Kinds = None,
+        assignee: Assignee = None,
+        debtor_id: IdFilter = None,
+        currency: Annotated[str | None, Query(pattern=r"^[A-Z]{3}$")] = None,
+        snoozed: Annotated[bool, Query(description="Also what was put off.")] = False,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+        who: Caller = READ,
+    ) -> dict[str, Any]:
+        """The same list, with all items of one kind, debtor and currency as one."""
+        after = from_cursor(cursor, work_place, None)
+        wanted = WorkFilter(
+            kinds=tuple(kind or WORK_KINDS),
+            assignee=assignee,
+            debtor_id=debtor_id,
+            currency=currency,
+            snoozed=snoozed,
+        )
+        async with rooms.tenant(who.tenant) as stores:
+            found = await group_work(stores.work, who.tenant, wanted, after=after, limit=limit + 1)
+        return page(found, limit, show_group, lambda group: list(_place_of_group(group)))
 
     @router.get("/work/{item_id}")
     async def get_item(item_id: ItemId, who: Caller = READ) -> dict[str, Any]:
@@ -201,6 +255,43 @@ def _marks(router: APIRouter, rooms: StoreRoom) -> None:
             except UnknownItemError as error:
                 raise not_found("item") from error
         return show_item(item) | {"done": True}
+
+
+def _retries(router: APIRouter, rooms: StoreRoom) -> None:
+    @router.post("/work-retries")
+    async def retry_some(body: Retrying, who: Caller = WRITE) -> dict[str, Any]:
+        """Try again at once what failed, of one debtor, for one reason, or all of it."""
+        wanted = RetryFilter(debtor_id=body.debtor_id, reason=body.reason)
+        return show_retry(await retry(rooms, who, wanted))
+
+    @router.post("/work/{item_id}/retry")
+    async def retry_item(item_id: ItemId, who: Caller = WRITE) -> dict[str, Any]:
+        """Try again at once what the item lists."""
+        try:
+            wanted = behind(_key(item_id))
+        except NotRetriableError as error:
+            raise ProblemError(
+                409, "not-retriable", "There is nothing to try again.", detail=str(error)
+            ) from error
+        return show_retry(await retry(rooms, who, wanted))
+
+
+async def retry(rooms: StoreRoom, who: Caller, wanted: RetryFilter) -> RetryRow:
+    """Try it again, in a transaction of its own."""
+    async with rooms.tenant(who.tenant) as stores:
+        return await retry_failed(
+            stores.retries, stores.approvals, stores.work, tenant=who.tenant, wanted=wanted,
+            by=who.subject,
+        )  # fmt: skip
+
+
+def show_retry(row: RetryRow) -> dict[str, Any]:
+    """What was tried again, as JSON; nothing, when it had been before."""
+    return {
+        "retry_id": row.retry_id if row.cases else None,
+        "invoices": row.cases,
+        "debtors": row.debtors,
+    }
 
 
 def _ranking(router: APIRouter, rooms: StoreRoom) -> None:
@@ -279,6 +370,33 @@ def show_item(item: WorkItem) -> dict[str, Any]:
         "assignee": item.assignee,
         "snoozed_until": item.snoozed_until,
     }
+
+
+def show_group(group: WorkGroup) -> dict[str, Any]:
+    """A group as JSON; words and next step are those of the item that is worth most."""
+    first = show_item(group.first)
+    return {
+        "kind": group.kind,
+        "debtor_id": group.debtor_id,
+        "currency": group.currency,
+        "items": group.items,
+        "invoices": group.invoices,
+        "amount": amount(group.amount_minor, group.currency),
+        "oldest_due_on": group.aged_from,
+        "since": group.since,
+        "first": first,
+    }
+
+
+def _place_of_group(group: WorkGroup) -> WorkPlace:
+    return WorkPlace(
+        group.ranked_on,
+        group.shelf,
+        group.shelf_currency,
+        group.value,
+        group.kind,
+        f"{group.debtor_id or ''}{group.currency}",
+    )
 
 
 def place_of_item(item: WorkItem) -> WorkPlace:

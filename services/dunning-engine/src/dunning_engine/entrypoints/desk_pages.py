@@ -28,6 +28,12 @@ from dunning_engine.handlers.approve_level import (
     decide_level,
     preview_approvals,
 )
+from dunning_engine.handlers.retry_failed import (
+    RETRIABLE,
+    NotRetriableError,
+    behind,
+    retry_failed,
+)
 from dunning_engine.handlers.sweep_accounts import Law
 from dunning_engine.handlers.work_list import assign_work, finish_work, list_work
 from dunning_engine.work_records import LevelAsk, WorkItem
@@ -65,6 +71,7 @@ def desk_routes(pages: Pages, rooms: StoreRoom, law: Law) -> APIRouter:
             viewer=viewer,
             asked=asked,
             kinds=WORK_KINDS,
+            retriable=RETRIABLE,
             items=items,
             more=more,
             back=urlencode(asked.query),
@@ -135,6 +142,32 @@ def _forms(router: APIRouter, pages: Pages, rooms: StoreRoom) -> None:
         except UnknownItemError:
             return _to_list(back, "gone")
         return _to_list(back, "done")
+
+    @router.post("/work/{item_id}/retry")
+    async def retry(
+        request: Request, item_id: str, back: Back = "", viewer: Viewer = writer
+    ) -> RedirectResponse:
+        same_origin(request)
+        return _to_list(back, await _retry(rooms, viewer, item_id))
+
+
+async def _retry(rooms: StoreRoom, viewer: Viewer, item_id: str) -> str:
+    """Have what the item lists tried again; what the page says about it."""
+    SUBJECT.set(viewer.principal.subject)
+    try:
+        wanted = behind(item_key(item_id))
+    except (UnknownItemError, NotRetriableError):
+        return "gone"
+    async with rooms.tenant(viewer.tenant) as stores:
+        await retry_failed(
+            stores.retries,
+            stores.approvals,
+            stores.work,
+            tenant=viewer.tenant,
+            wanted=wanted,
+            by=viewer.principal.subject,
+        )
+    return "retry"
 
 
 async def _rule(rooms: StoreRoom, viewer: Viewer, item_id: str, *, approved: bool) -> str:

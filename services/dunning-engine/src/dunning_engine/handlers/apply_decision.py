@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -20,10 +20,11 @@ from dunning_common.ids import account_key
 from dunning_common.outbox import Outgoing
 from dunning_common.values import replace
 from dunning_engine.domain.account import Account, Hold
+from dunning_engine.domain.case import PolicyKey
 from dunning_engine.domain.charges import ChargePlan
 from dunning_engine.domain.notice import NoticeItem, NoticePlan
 from dunning_engine.domain.outcome import Decision, LevelDone
-from dunning_engine.domain.policy import FINAL_ACTIONS
+from dunning_engine.domain.policy import FINAL_ACTIONS, Policy
 from dunning_engine.domain.verdict import Verdict
 from dunning_engine.records import CaseKey, Changes, Dossier, NewLevel, StoredCase
 
@@ -31,14 +32,20 @@ OBSTACLES = frozenset({"held", "blocked", "exhausted", "awaiting_approval"})
 
 
 def apply_decision(
-    dossier: Dossier, decision: Decision, changes: Changes, *, opened: Collection[str] = ()
+    dossier: Dossier,
+    decision: Decision,
+    changes: Changes,
+    *,
+    policies: Mapping[PolicyKey, Policy],
+    opened: Collection[str] = (),
 ) -> None:
     """Add to `changes` what the decision means for the account's rows and for the world."""
-    after = _After(dossier, changes)
+    after = _After(dossier, changes, policies)
     _reopen(decision, after)
     _close(decision, after)
     _revoke(decision, after)
     _finish_levels(decision, after)
+    _withdraw(decision, after)
     for notice in decision.notices:
         _request(decision, notice, after)
     _end_holds(decision, after)
@@ -65,8 +72,11 @@ def obstacles_hash(verdicts: Iterable[Verdict]) -> bytes | None:
 class _After:
     """The cases of one account as the decision leaves them, and what it announces."""
 
-    def __init__(self, dossier: Dossier, changes: Changes) -> None:
+    def __init__(
+        self, dossier: Dossier, changes: Changes, policies: Mapping[PolicyKey, Policy]
+    ) -> None:
         self.dossier = dossier
+        self.policies = policies
         self.changes = changes
         self.tenant = dossier.account.tenant
         self.debtor_id = dossier.account.debtor_id
@@ -198,6 +208,29 @@ def _finish_levels(decision: Decision, after: _After) -> None:
         _set_closed(done.invoice_id, "handed_over", decision, after)
 
 
+def _withdraw(decision: Decision, after: _After) -> None:
+    """Charges that a consumer does not owe: the ledger gives up what is open of them."""
+    for gone in decision.withdrawals:
+        case = after.cases[gone.invoice_id]
+        after.cases[gone.invoice_id] = case.withdrew(gone.charge_id)
+        after.changes.withdrawn.append(
+            (after.tenant, gone.charge_id, gone.invoice_id, gone.kind, decision.decided_at)
+        )
+        after.say(
+            contract.ChargeWithdrawnV1(
+                debtor_id=after.debtor_id,
+                invoice_id=gone.invoice_id,
+                charge_id=UUID(gone.charge_id),
+                kind=gone.kind,
+                currency=gone.currency,
+                basis=gone.basis,
+                reason="A consumer does not owe it; it was charged as between businesses.",
+                effective_at=decision.decided_at,
+            ),
+            gone.invoice_id,
+        )
+
+
 def _done_level(decision: Decision, done: LevelDone, after: _After, *, served: bool) -> NewLevel:
     return NewLevel(
         key=after.key(done.invoice_id),
@@ -233,6 +266,7 @@ def _request(decision: Decision, notice: NoticePlan, after: _After) -> None:
                 decided_on=notice.decided_on,
                 outcome="in_flight",
                 channels=item.channels,
+                needs=_needs(item, after.policies),
                 charges=[_charge(charge, after).model_dump(mode="json") for charge in item.charges],
             )
         )
@@ -246,6 +280,13 @@ def _request(decision: Decision, notice: NoticePlan, after: _After) -> None:
         )
     )
     after.say(_requested(decision, notice, after.dossier.account), str(notice.notice_id))
+
+
+def _needs(item: NoticeItem, policies: Mapping[PolicyKey, Policy]) -> tuple[str, ...]:
+    """Those of the item's channels without which its level is not served."""
+    level = policies[item.policy_id, item.policy_version].level(item.level_no)
+    needs = level.needs if level else frozenset()
+    return tuple([channel for channel in item.channels if channel in needs]) if needs else ()
 
 
 def _requested(decision: Decision, notice: NoticePlan, debtor: Account) -> Written:

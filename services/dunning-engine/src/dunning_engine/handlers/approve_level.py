@@ -205,7 +205,7 @@ def would_send(
     days = level.pay_within_days
     return WouldSend(
         level=level,
-        channels=level.channels_after(case.failures),
+        channels=level.channels_for(case),
         asks_minor=case.due_minor,
         disputed_minor=case.disputed_minor,
         charges=charges,

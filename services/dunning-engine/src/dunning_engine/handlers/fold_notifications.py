@@ -1,7 +1,8 @@
 """Fold the notifier's news into levels: what became of each item of each notice. Pure.
 
-A level is served when one of its messages went out, or may have, and none is pending. A message
-that came back unsent, or was revoked, is no failed try: the item goes back and is decided again.
+A level is served when one of its messages went out, or may have, and none is pending; one that
+needs certain channels, when those did. A message that came back unsent, or was revoked, is no
+failed try: the item goes back and is decided again.
 A message whose address is dead reached nobody: when it was the last that had gone out, the level
 does not count as served any more, unless the ladder went on meanwhile. What came later stands then.
 """
@@ -29,12 +30,14 @@ from dunning_common.events.notifications import (
 from dunning_common.ids import account_key
 from dunning_common.outbox import Outgoing
 from dunning_common.values import replace
-from dunning_engine.domain.notice import MessageState, outcome_of
-from dunning_engine.records import AccountKey, ChannelNews, LevelRow, NoticeKey
+from dunning_engine.domain.failure_cause import is_ours
+from dunning_engine.domain.notice import MessageState, NoticeOutcome, outcome_of
+from dunning_engine.records import AccountKey, ChannelNews, LevelOutcome, LevelRow, NoticeKey
 
 RETURNS_MAX = 5
 """After so many returns in a row a level counts as failed: ledger and engine do not agree."""
 REVOKED = "revoked"
+_WENT_OUT = frozenset({"sent", "delivered", "unknown"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,7 @@ def _unsent(
         (items[0].account_key, items[0].decided_on)
         for items in notices
         if items[0].notice_key in now_finished
-        and all(row.outcome in ("failed", "returned") for row in items)
+        and all(row.outcome in ("failed", "returned") and not row.sent for row in items)
     ]
 
 
@@ -169,12 +172,35 @@ def _unannounced(was: LevelRow, row: LevelRow) -> LevelRow:
     return row
 
 
+def _outcome(row: LevelRow) -> NoticeOutcome:
+    states = {channel: _message_state(news.state) for channel, news in row.channels.items()}
+    needed = [states[channel] for channel in row.needs]
+    return outcome_of(states.values(), needed=needed, revoked=row.revoked)
+
+
+def _came_to_nothing(row: LevelRow, outcome: LevelOutcome) -> LevelRow:
+    """A try that did not serve its level: why, whose doing that was, and what went out anyway."""
+    failed = {
+        channel: news
+        for channel, news in row.channels.items()
+        if news.state not in _WENT_OUT and (not row.needs or channel in row.needs)
+    }
+    sent = tuple(sorted(c for c, news in row.channels.items() if news.state in _WENT_OUT))
+    return replace(
+        row,
+        outcome=outcome,
+        reason=_reason(failed),
+        excused=outcome == "failed" and any(is_ours(news.reason) for news in failed.values()),
+        sent=sent or None,
+    )
+
+
 def _check_arrival(row: LevelRow) -> LevelRow:
     """A served level that is the last of its ladder, after news: it failed if nothing arrived."""
-    states = [_message_state(news.state) for news in row.channels.values()]
-    if outcome_of(states) in ("in_flight", "served"):
+    if _outcome(replace(row, revoked=False)) in ("in_flight", "served"):
         return row
-    return replace(row, outcome="failed", reason=_reason(row.channels), bounced=_bounced(row))
+    missed = _came_to_nothing(row, "failed")
+    return replace(missed, bounced=_bounced(row), excused=False)
 
 
 def _bounced(row: LevelRow) -> tuple[str, ...]:
@@ -209,8 +235,7 @@ def _channel_news(payload: NotificationsEvent) -> ChannelNews | None:
 
 def _settle(row: LevelRow, *, at: datetime) -> LevelRow:
     """The row with its outcome, once no message is pending."""
-    states = [_message_state(news.state) for news in row.channels.values()]
-    outcome = outcome_of(states, revoked=row.revoked)
+    outcome = _outcome(row)
     if outcome == "returned" and not row.revoked and row.returns + 1 >= RETURNS_MAX:
         outcome = "failed"
     match outcome:
@@ -219,7 +244,7 @@ def _settle(row: LevelRow, *, at: datetime) -> LevelRow:
         case "served":
             return replace(row, outcome="served", served_at=at)
         case "failed" | "returned":
-            return replace(row, outcome=outcome, reason=_reason(row.channels))
+            return _came_to_nothing(row, outcome)
         case _:
             assert_never(outcome)
 

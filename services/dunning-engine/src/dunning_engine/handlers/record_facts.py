@@ -17,7 +17,10 @@ from dunning_common.consumer import Consumed
 from dunning_common.events.contacts import ContactsChangedV1
 from dunning_common.events.notifications import NotificationsEvent
 from dunning_common.events.receivables import (
+    ChargePaidV1,
+    ChargePaymentUndoneV1,
     ChargePostedV1,
+    ChargeWaivedV1,
     DebtorTermsChangedV1,
     InvoiceAmendedV1,
     InvoiceEvent,
@@ -91,6 +94,10 @@ class NewsStore(Protocol):
         """The ledger booked these charges (tenant, charge id)."""
         ...
 
+    async def charges_moved(self, open_minor: Mapping[tuple[str, str], int]) -> None:
+        """So much is still owed of these charges (tenant, charge id), in minor units."""
+        ...
+
     async def emit(self, events: Sequence[Outgoing]) -> None:
         """Write events into the outbox; the last thing in the transaction."""
         ...
@@ -108,6 +115,7 @@ class Batch:
     cash: dict[tuple[AccountKey, str], int] = field(default_factory=dict)
     invoices: list[tuple[str, InvoiceEvent]] = field(default_factory=list)
     charges: list[tuple[str, str]] = field(default_factory=list)
+    charges_open: dict[tuple[str, str], int] = field(default_factory=dict)
     news: list[News] = field(default_factory=list)
     contacts: set[AccountKey] = field(default_factory=set)
     touched: set[AccountKey] = field(default_factory=set)
@@ -129,6 +137,8 @@ async def record_facts(facts: FactStore, notices: NewsStore, events: Sequence[Co
     moved = await _record_invoices(facts, batch)
     if batch.charges:
         await notices.charges_posted(batch.charges)
+    if batch.charges_open:
+        await notices.charges_moved(batch.charges_open)
     if batch.contacts:
         await notices.forget_failures(sorted(batch.contacts))
     folded = await _record_news(notices, batch.news)
@@ -155,13 +165,7 @@ def sort_out(events: Iterable[Consumed]) -> Batch:
             batch.touched.add(key)
             batch.urgent.add(key)
         elif isinstance(payload, InvoiceEvent):
-            key = AccountKey(tenant, payload.invoice.debtor_id)
-            batch.invoices.append((tenant, payload))
-            batch.touched.add(key)
-            if not isinstance(payload, InvoiceIssuedV1):
-                batch.urgent.add(key)
-            if isinstance(payload, ChargePostedV1):
-                batch.charges.append((tenant, payload.charge_id))
+            _sort_out_invoice(batch, tenant, payload)
         elif isinstance(payload, NotificationsEvent):
             key = AccountKey(tenant, payload.debtor_id)
             batch.news.append(News(envelope=event.envelope, payload=payload))
@@ -170,6 +174,24 @@ def sort_out(events: Iterable[Consumed]) -> Batch:
         elif isinstance(payload, Response | ContactsChangedV1):
             _sort_out_debtor(batch, AccountKey(tenant, payload.debtor_id), payload)
     return batch
+
+
+def _sort_out_invoice(batch: Batch, tenant: str, payload: InvoiceEvent) -> None:
+    key = AccountKey(tenant, payload.invoice.debtor_id)
+    batch.invoices.append((tenant, payload))
+    batch.touched.add(key)
+    if not isinstance(payload, InvoiceIssuedV1):
+        batch.urgent.add(key)
+    match payload:
+        case ChargePostedV1():
+            batch.charges.append((tenant, payload.charge_id))
+            batch.charges_open[tenant, payload.charge_id] = payload.amount_minor
+        case ChargePaidV1() | ChargePaymentUndoneV1():
+            batch.charges_open[tenant, payload.charge_id] = payload.charge_open_minor
+        case ChargeWaivedV1():
+            batch.charges_open[tenant, payload.charge_id] = 0
+        case _:
+            pass
 
 
 def _sort_out_debtor(batch: Batch, key: AccountKey, payload: Response | ContactsChangedV1) -> None:

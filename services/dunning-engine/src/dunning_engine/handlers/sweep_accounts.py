@@ -230,7 +230,7 @@ def _add_rows(work: _Work, changes: Changes) -> None:
     dossier, account = work.dossier, work.dossier.account
     if opened.newly_pinned:
         changes.events += opening_events(opened)
-    apply_decision(dossier, decision, changes, opened=opened.newly_pinned)
+    apply_decision(dossier, decision, changes, policies=work.policies, opened=opened.newly_pinned)
     if work.record is not None:
         changes.records.append(
             NewRecord(

@@ -119,13 +119,16 @@ class TakeResponses:
             _row(e.envelope.tenant, e.payload) for e in events if isinstance(e.payload, Response)
         ]
         fresh = await self._answers.add(said) if said else []
+        corrected = [row for row in said if row.kind == "contact"]
         known = sorted(_accounts(events))
         waiting = await self._answers.waiting(known) if known else []
-        taken = {(row.tenant, row.response_id): row for row in (*waiting, *fresh)}
-        if not taken:
-            return
+        taken = {_key(row): row for row in (*waiting, *fresh)}
         ordered = sorted(taken.values(), key=lambda row: (row.account_key, row.effective_at))
-        await self._answers.settle([await self._take(row) for row in ordered])
+        # A proposal of other contacts came as something to read. Told as a correction under the
+        # same id, it was accepted by a person: nobody has to read it any more.
+        settled = [await self._take(row) for row in ordered] + [_applied(row) for row in corrected]
+        if settled:
+            await self._answers.settle(list({_key(row): row for row in settled}.values()))
 
     async def _take(self, row: ResponseRow) -> ResponseRow:
         try:
@@ -281,6 +284,10 @@ class TakeResponses:
     async def _open_invoices(self, row: ResponseRow) -> tuple[str, ...]:
         owed = await self._holds.owed(row.tenant, row.debtor_id, None)
         return tuple(invoice.invoice_id for invoice in owed if not invoice.handed_over)
+
+
+def _key(row: ResponseRow) -> tuple[str, UUID]:
+    return row.tenant, row.response_id
 
 
 def _accounts(events: Iterable[Consumed]) -> set[AccountKey]:

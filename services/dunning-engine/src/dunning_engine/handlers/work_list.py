@@ -14,6 +14,7 @@ from dunning_engine.work_records import (
     Mark,
     WorkClock,
     WorkFilter,
+    WorkGroup,
     WorkItem,
     WorkPlace,
     WorkRules,
@@ -50,6 +51,19 @@ class WorkStore(Protocol):
         """Items in the order of their expected value."""
         ...
 
+    async def groups(
+        self,
+        tenant: str,
+        wanted: WorkFilter,
+        *,
+        clock: WorkClock,
+        rules: WorkRules,
+        after: WorkPlace | None = None,
+        limit: int,
+    ) -> list[WorkGroup]:
+        """The same items, those of one kind, debtor and currency as one."""
+        ...
+
     async def mark(self, tenant: str, marks: Sequence[Mark], *, at: datetime, by: str) -> None:
         """Keep what somebody said about items."""
         ...
@@ -66,6 +80,19 @@ async def list_work(
     """Items in the order of their expected value."""
     clock, rules = await store.clock(tenant), await store.rules(tenant)
     return await store.listing(tenant, wanted, clock=clock, rules=rules, after=after, limit=limit)
+
+
+async def group_work(
+    store: WorkStore,
+    tenant: str,
+    wanted: WorkFilter,
+    *,
+    after: WorkPlace | None = None,
+    limit: int,
+) -> list[WorkGroup]:
+    """What there is to do by kind, debtor and currency, in the order of its expected value."""
+    clock, rules = await store.clock(tenant), await store.rules(tenant)
+    return await store.groups(tenant, wanted, clock=clock, rules=rules, after=after, limit=limit)
 
 
 async def assign_work(

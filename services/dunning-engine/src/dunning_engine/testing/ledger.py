@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -156,6 +157,34 @@ class Ledger:
             amount_minor=1,
         )
         return self._about(event, state.debtor_id, invoice_id)
+
+    def booked(self, assessed: Mapping[str, Any]) -> Envelope:
+        """The ledger booked a charge just as the engine assessed it (the event's data)."""
+        invoice_id, amount_minor = assessed["invoice_id"], assessed["amount_minor"]
+        owed_minor = self.invoices[invoice_id].charges_open_minor + amount_minor
+        state = self._moved(invoice_id, charges_open_minor=owed_minor)
+        event = ledger.ChargePostedV1(
+            invoice=state,
+            effective_on=state.issued_on,
+            charge_id=str(assessed["charge_id"]),
+            kind=assessed["kind"],
+            amount_minor=amount_minor,
+        )
+        return self._about(event, state.debtor_id, invoice_id)
+
+    def gave_up(self, withdrawn: Mapping[str, Any], *, amount_minor: int, on: date) -> Envelope:
+        """The ledger gave up so much of a charge that the engine withdrew (the event's data)."""
+        invoice_id = withdrawn["invoice_id"]
+        owed_minor = self.invoices[invoice_id].charges_open_minor - amount_minor
+        event = ledger.ChargeWaivedV1(
+            invoice=self._moved(invoice_id, charges_open_minor=owed_minor),
+            effective_on=on,
+            charge_id=str(withdrawn["charge_id"]),
+            kind=withdrawn["kind"],
+            amount_minor=amount_minor,
+            reason=withdrawn["reason"],
+        )
+        return self._about(event, withdrawn["debtor_id"], invoice_id)
 
     def waived(self, invoice_id: str = "i1", *, on: date) -> Envelope:
         """The ledger gave up all that was charged."""
