@@ -70,6 +70,27 @@ async def test_an_open_invoice_may_be_reminded(ledger: Ledger, invoiced: httpx.A
     assert given["refused"] == []
 
 
+async def test_a_permit_under_an_unusual_name_is_given_and_taken_back_as_any_other(
+    ledger: Ledger, invoiced: httpx.AsyncClient
+) -> None:
+    """Such a request is not read directly, but by the models."""
+    given = await ask(ledger, ("i1", 1), permit_id="é 1")
+    request = asyncio.create_task(invoiced.put("/v1/payments/p1", json=PAYMENT))
+    await stored(ledger, "i1", "paid")
+    refused = await ask(ledger, ("i1", 1), permit_id="é 2")
+
+    await give_back(ledger, permit_id="é 1")
+
+    assert given == {
+        "permit_id": f"{ledger.name}-é 1", "granted": True, "expires_in_s": LONG_S, "refused": [],
+    }  # fmt: skip
+    assert refused == {
+        "permit_id": f"{ledger.name}-é 2", "granted": False,
+        "refused": [{"invoice_id": "i1", "reason": "paid"}],
+    }  # fmt: skip
+    assert (await request).status_code == 200
+
+
 async def test_a_permit_after_the_payment_is_refused(
     ledger: Ledger, invoiced: httpx.AsyncClient
 ) -> None:

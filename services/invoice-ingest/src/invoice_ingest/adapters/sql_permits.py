@@ -7,6 +7,8 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dunning_common.clock import monotonic
+from dunning_common.columns import RowSet
 from dunning_common.db import driver
 from invoice_ingest.domain.permit import InvoiceRef, PermitAnswer, Standing
 from invoice_ingest.domain.touched import Touched
@@ -14,10 +16,14 @@ from invoice_ingest.domain.touched import Touched
 CHANNEL = "permit"
 """PostgreSQL NOTIFY channel, suffixed with the schema's name; rings when permits are given back."""
 
-_STANDINGS = """
-SELECT locked.*, debtor.contact IS NULL AS is_erased FROM (
-    SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS wanted (tenant, invoice_id)
-    ORDER BY tenant, invoice_id
+_SWEEP_EVERY_S = 60.0
+
+_REFS = RowSet(tenant="text", invoice_id="text")
+_STANDINGS = f"""
+SELECT locked.tenant, locked.invoice_id, locked.status, locked.version,
+    debtor.contact IS NULL AS is_erased
+FROM (
+    SELECT DISTINCT * FROM {_REFS.source("wanted")} ORDER BY tenant, invoice_id
 ) AS asked CROSS JOIN LATERAL (
     SELECT tenant, debtor_id, invoice_id, status, version FROM invoice
     WHERE tenant = asked.tenant AND invoice_id = asked.invoice_id
@@ -25,14 +31,18 @@ SELECT locked.*, debtor.contact IS NULL AS is_erased FROM (
 ) AS locked
 JOIN debtor ON debtor.tenant = locked.tenant AND debtor.debtor_id = locked.debtor_id
 """
-_GRANT = """
+_PERMITS = RowSet(tenant="text", invoice_id="text", permit_id="text")
+_GRANT = f"""
 INSERT INTO permit (tenant, invoice_id, permit_id, expires_at)
 SELECT tenant, invoice_id, permit_id, clock_timestamp() + $4::interval
-FROM unnest($1::text[], $2::text[], $3::text[]) AS granted (tenant, invoice_id, permit_id)
+FROM {_PERMITS.source("granted")}
 ON CONFLICT (tenant, invoice_id, permit_id) DO UPDATE SET expires_at = excluded.expires_at
 """
 _SWEEP = "DELETE FROM permit WHERE expires_at < clock_timestamp() - interval '1 hour'"
-_GIVE_BACK = "DELETE FROM permit WHERE permit_id = ANY($1::text[])"
+_GIVE_BACK = f"""
+WITH gone AS (DELETE FROM permit WHERE permit_id = ANY($1::text[]))
+SELECT pg_notify('{CHANNEL}_' || current_schema(), '')
+"""
 _LIVE = """
 SELECT permit_id FROM permit
 WHERE tenant = $1 AND invoice_id = ANY($2::text[]) AND expires_at > clock_timestamp()
@@ -49,6 +59,9 @@ FROM permit WHERE permit_id = ANY($1::text[])
 class SqlPermits:
     """Keeps send permits; times are the database's."""
 
+    def __init__(self) -> None:
+        self._sweep_at = 0.0
+
     async def standings(
         self, connection: AsyncConnection, refs: Collection[InvoiceRef]
     ) -> dict[InvoiceRef, Standing]:
@@ -56,18 +69,18 @@ class SqlPermits:
         if not refs:
             return {}
         raw = await driver(connection)
-        tenants, ids = zip(*refs, strict=True)
+        rows = await raw.fetch(_STANDINGS, *_REFS.arguments(list(refs)))
         return {
             (row["tenant"], row["invoice_id"]): Standing(
                 status=row["status"], version=row["version"], is_erased=row["is_erased"]
             )
-            for row in await raw.fetch(_STANDINGS, tenants, ids)
+            for row in rows
         }
 
     async def grant(
         self, connection: AsyncConnection, answers: Sequence[PermitAnswer], *, lease_s: float
     ) -> None:
-        """Store the granted permits for `lease_s` seconds; sweep those that expired long ago."""
+        """Store the granted permits for `lease_s` seconds; now and then sweep long expired ones."""
         rows = sorted(
             {
                 (given.request.tenant, invoice_id, given.request.permit_id)
@@ -77,16 +90,15 @@ class SqlPermits:
         )
         raw = await driver(connection)
         if rows:
-            tenants, invoice_ids, permit_ids = zip(*rows, strict=True)
             lease = timedelta(seconds=lease_s)
-            await raw.execute(_GRANT, tenants, invoice_ids, permit_ids, lease)
-        await raw.execute(_SWEEP)
+            await raw.execute(_GRANT, *_PERMITS.arguments(rows), lease)
+        if (now := monotonic()) >= self._sweep_at:
+            self._sweep_at = now + _SWEEP_EVERY_S
+            await raw.execute(_SWEEP)
 
     async def give_back(self, connection: AsyncConnection, permit_ids: Collection[str]) -> None:
         """Remove permits and wake whoever waits for them."""
-        raw = await driver(connection)
-        await raw.execute(_GIVE_BACK, permit_ids)
-        await raw.execute(f"SELECT pg_notify('{CHANNEL}_' || current_schema(), '')")
+        await (await driver(connection)).execute(_GIVE_BACK, permit_ids)
 
     async def live(
         self, connection: AsyncConnection, tenant: str, touched: Touched

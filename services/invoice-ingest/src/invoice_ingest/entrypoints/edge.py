@@ -65,10 +65,15 @@ JSON_BYTES_MAX = 4 * 1024 * 1024
 """Largest JSON body of a single order; what is larger is bulk."""
 
 
-class _StrictRequest(Request):
+class StrictRequest(Request):
     """Reads JSON by the book: UTF-8, no NaN, no lone surrogates, bounded depth and size."""
 
     async def body(self) -> bytes:
+        """The bytes, once and for all.
+
+        Raises:
+            HTTPException: 413, they are too many.
+        """
         if not hasattr(self, "_body"):
             parts: list[bytes] = []
             size = 0
@@ -81,6 +86,11 @@ class _StrictRequest(Request):
         return self._body
 
     async def json(self) -> Any:
+        """What the bytes say.
+
+        Raises:
+            orjson.JSONDecodeError: nothing.
+        """
         return orjson.loads(await self.body())
 
 
@@ -92,7 +102,7 @@ class StrictRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
-            return await handler(_StrictRequest(request.scope, request.receive))
+            return await handler(StrictRequest(request.scope, request.receive))
 
         return strict
 
