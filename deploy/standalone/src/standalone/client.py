@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 2.0
 _NOT_NOW = frozenset({502, 503, 504})
 _TIMEOUT = httpx.Timeout(90.0, connect=5.0)
+_LONG_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
 
 
 class ClientError(Exception):
@@ -137,6 +139,40 @@ class Client:
                 raise UnreachableError(failure)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+
+    async def save(
+        self, service: str, path: str, target: Path, *, method: str, params: Mapping[str, str]
+    ) -> None:
+        """Write what a request answers into a file as it comes, however large; errors as `ask`.
+
+        The file is there only once it is complete.
+        """
+        url = self._target.urls[service] + path
+        part = target.with_name(f"{target.name}.part")
+        give_up_at = monotonic() + self._retry_for_s
+        while True:
+            try:
+                async with self._http.stream(
+                    method, url, params=params, headers=self._headers(), timeout=_LONG_TIMEOUT
+                ) as answer:
+                    if answer.is_success:
+                        with part.open("wb") as file:
+                            async for data in answer.aiter_bytes():
+                                file.write(data)
+                        part.replace(target)
+                        return
+                    await answer.aread()
+            except httpx.TransportError as error:
+                failure = f"{service} does not answer at {self._target.urls[service]}: {error!r}"
+            else:
+                if answer.status_code not in _NOT_NOW:
+                    _checked(answer)
+                failure = f"{service} answers {answer.status_code} at {url}"
+            finally:
+                part.unlink(missing_ok=True)
+            if monotonic() + _LONGEST_WAIT_S > give_up_at:
+                raise UnreachableError(failure)
+            await asyncio.sleep(_LONGEST_WAIT_S)
 
     def _headers(self) -> dict[str, str]:
         headers = {"authorization": f"Bearer {self._target.token()}"}

@@ -1,11 +1,16 @@
-"""The key that signs archives of evidence: Ed25519 (RFC 8032), a PEM file kept by the operator."""
+"""The key that signs archives of evidence: Ed25519 (RFC 8032), a PEM file kept by the operator.
+
+Checking needs the public key alone, and no platform.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 
 class EvidenceKeyError(ValueError):
@@ -53,3 +58,41 @@ class EvidenceKey:
         return self._key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the public key, in hexadecimal digits."""
+        return fingerprint_of(self.public_pem)
+
+
+def fingerprint_of(public_pem: bytes) -> str:
+    """The SHA-256 of a public key (its SubjectPublicKeyInfo in DER), in hexadecimal digits.
+
+    As `openssl pkey -pubin -outform DER | sha256sum` says it.
+
+    Raises:
+        EvidenceKeyError: not an Ed25519 public key in PEM.
+    """
+    der = _public(public_pem).public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return hashlib.sha256(der).hexdigest()
+
+
+def is_signed(public_pem: bytes, signature: bytes, manifest: bytes) -> bool:
+    """Whether the key says that the signature is of these bytes; False for what is no key."""
+    try:
+        _public(public_pem).verify(signature, manifest)
+    except (EvidenceKeyError, InvalidSignature):
+        return False
+    return True
+
+
+def _public(pem: bytes) -> Ed25519PublicKey:
+    try:
+        key = serialization.load_pem_public_key(pem)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise EvidenceKeyError("this is no public key in PEM") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise EvidenceKeyError("this public key is not Ed25519")
+    return key

@@ -1,40 +1,48 @@
 """Gather all about a claim into one signed archive: what was said, decided, paid and answered.
 
-Reads only. What cannot be read any more (an erased debtor) is named in the manifest.
+Writes down who asked before anything is opened, and changes nothing but, on request, the links of
+the messages inside, which then open the debtor's page no more. What cannot be read any more (an
+erased debtor) is named in the manifest. Holds a few messages at a time in memory.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
 
 from dunning_common.clock import Clock
 from dunning_common.db import Database
-from dunning_common.vault import VaultError, unseal
-from notifier.domain.evidence import Exhibit, archive_of, file_in_order, manifest_of
-from notifier.handlers.proofs import proof_context
-from notifier.handlers.take_response import note_context
-from notifier.handlers.write import open_content
+from notifier.domain.claim import Claim, of_debtor
+from notifier.domain.evidence import (
+    Exhibit,
+    Signed,
+    archive_of,
+    covers_of,
+    file_in_order,
+    manifest_of,
+    moment_text,
+)
+from notifier.handlers.evidence_exhibits import Binder
 from notifier.ports.delivery import DeliveryReading
-from notifier.ports.evidence import EvidenceShelf, KeptMessage, KeptPaper, Record, Records
+from notifier.ports.evidence import (
+    EvidenceShelf,
+    LiveLinks,
+    MessageLinks,
+    Records,
+    Shelved,
+    Spool,
+)
 from notifier.ports.ledger import Ledger
-from notifier.ports.responses import ResponseView
+from notifier.ports.proofs import ProofView
+from notifier.ports.responses import EVIDENCE_MADE, Responses, ResponseView
 
-INVOICES_MAX = 500
-_ENDINGS = {
-    "message/rfc822": "eml",
-    "application/pdf": "pdf",
-    "application/json": "json",
-    "text/plain": "txt",
-}
+_AT_A_TIME = 50
+_AT_A_TIME_BYTES = 16 << 20
 
-
-class TooManyInvoicesError(ValueError):
-    """More than one archive holds; ask for fewer."""
+T = TypeVar("T")
 
 
 class NothingKnownError(LookupError):
@@ -49,26 +57,56 @@ class Signer(Protocol):
         """The public key, to be published."""
         ...
 
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the public key, in hexadecimal digits."""
+        ...
+
     def sign(self, manifest: bytes) -> bytes:
         """The signature over the manifest's bytes."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """What an archive is about: some invoices of a debtor, or (None) all."""
-
-    tenant: str
-    debtor_id: str
-    invoice_ids: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
-    """Who asks, with the token to ask the other services with."""
+    """Who asks, with the token to ask the other services with.
+
+    `revokes_links` ends the links of the messages in the archive: whoever gets it could answer in
+    the debtor's name through them.
+    """
 
     person: str
     token: str
+    revokes_links: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """A signed archive. `parts` of the ZIP file can be had once, and end what was kept for it."""
+
+    claim: Claim
+    files: int
+    links_revoked: int
+    parts: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Noted:
+    """What was found when it was written down who asks: papers, and the links in the messages."""
+
+    papers: Sequence[ProofView]
+    links_revoked: int
+    live: LiveLinks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gathered:
+    """All that goes into the archive."""
+
+    exhibits: Sequence[Exhibit]
+    about: Mapping[str, Any]
+    remarks: Sequence[str]
+    links_revoked: int
 
 
 class EvidenceMaker:
@@ -79,21 +117,32 @@ class EvidenceMaker:
         *,
         db: Database,
         shelf: EvidenceShelf,
+        links: MessageLinks,
+        responses: Responses,
         delivery: DeliveryReading,
         ledger: Ledger,
         records: Records,
         signer: Signer,
         clock: Clock,
+        spool: Callable[[], Spool],
     ) -> None:
         self._db = db
         self._shelf = shelf
+        self._links = links
+        self._responses = responses
         self._delivery = delivery
         self._ledger = ledger
         self._records = records
         self._signer = signer
         self._clock = clock
+        self._spool = spool
 
-    async def of_invoice(self, tenant: str, invoice_id: str, asker: Asker) -> bytes:
+    @property
+    def signer(self) -> Signer:
+        """Whose public key checks the archives."""
+        return self._signer
+
+    async def of_invoice(self, tenant: str, invoice_id: str, asker: Asker) -> Archive:
         """The archive about one invoice.
 
         Raises:
@@ -105,199 +154,192 @@ class EvidenceMaker:
             debtor_id = await self._records.debtor_of(tenant, asker.token, invoice_id)
         except LookupError as error:
             raise NothingKnownError(invoice_id) from error
-        claim = Claim(tenant=tenant, debtor_id=debtor_id, invoice_ids=(invoice_id,))
-        return await self._make(claim, [invoice_id], asker)
+        claim = Claim(tenant=tenant, debtor_id=debtor_id, volumes=((invoice_id,),))
+        return await self._make(claim, asker)
 
-    async def of_debtor(self, tenant: str, debtor_id: str, asker: Asker) -> bytes:
-        """The archive about all invoices of a debtor; raises as `of_invoice` does.
+    async def of_debtor(
+        self, tenant: str, debtor_id: str, asker: Asker, *, volume: int = 1
+    ) -> Archive:
+        """A volume of the archive about all invoices of a debtor; raises as `of_invoice` does.
 
         Raises:
-            TooManyInvoicesError: more than one archive holds.
+            NoSuchVolumeError: there are fewer volumes.
         """
         invoices = await self._records.invoices_of(tenant, asker.token, debtor_id)
         if not invoices:
             raise NothingKnownError(debtor_id)
-        if len(invoices) > INVOICES_MAX:
-            raise TooManyInvoicesError(
-                f"{len(invoices)} invoices; an archive holds {INVOICES_MAX}: ask for each invoice"
-            )
-        return await self._make(Claim(tenant=tenant, debtor_id=debtor_id), invoices, asker)
+        return await self._make(of_debtor(tenant, debtor_id, invoices, volume=volume), asker)
 
-    async def _make(self, claim: Claim, invoices: Sequence[str], asker: Asker) -> bytes:
-        records, originals, keys = await asyncio.gather(
-            self._records.records(claim.tenant, asker.token, claim.debtor_id, invoices),
-            self._ledger.documents([(claim.tenant, invoice) for invoice in invoices]),
-            self._ledger.keys({(claim.tenant, claim.debtor_id)}),
-        )
-        async with self._db.tenant(claim.tenant) as connection:
-            messages = await self._shelf.messages(connection, claim.debtor_id, claim.invoice_ids)
-            papers = await self._shelf.papers(connection, messages)
-            responses = await self._shelf.responses(connection, claim.debtor_id, claim.invoice_ids)
-            ids = [kept.message.message_id for kept in messages]
-            attempts = await self._delivery.attempts(connection, ids)
-            heard = await self._delivery.heard(connection, ids)
-        opener = _Opener(keys.get((claim.tenant, claim.debtor_id)))
-        exhibits = [_record(record) for record in records]
-        for (_, invoice), original in originals.items():
-            name = f"invoice-{_plain(invoice)}.pdf"
-            exhibits.append(
-                Exhibit(
-                    folder="ledger",
-                    name=name,
-                    says=f"the document of invoice {invoice}",
-                    content=original.content,
-                )
-            )
-        for kept in messages:
-            message_id = kept.message.message_id
-            exhibits += opener.message(
-                kept, attempts.get(message_id, ()), heard.get(message_id, ())
-            )
-        exhibits += [found for paper in papers for found in opener.paper(paper)]
-        exhibits += [opener.response(response) for response in responses]
-        about = {
-            "tenant": claim.tenant,
-            "debtor_id": claim.debtor_id,
-            "invoice_ids": list(invoices),
-            "missing": opener.missing,
-        }
-        return await asyncio.to_thread(self._bind, exhibits, about, asker.person)
-
-    def _bind(self, exhibits: Sequence[Exhibit], about: Mapping[str, Any], person: str) -> bytes:
-        now = self._clock.now()
-        filed = file_in_order(exhibits)
-        manifest = manifest_of(filed, about=about, made_at=now, made_for=person)
-        return archive_of(
-            filed,
-            manifest=manifest,
-            signature=self._signer.sign(manifest),
-            public_key=self._signer.public_pem,
-            made_at=now,
-        )
-
-
-class _Opener:
-    """Opens what is sealed with the debtor's key, and notes what does not open."""
-
-    def __init__(self, key: bytes | None) -> None:
-        self._key = key
-        self.missing: list[str] = []
-
-    def message(
-        self, kept: KeptMessage, attempts: Sequence[Any], heard: Sequence[Any]
-    ) -> list[Exhibit]:
-        """The exact bytes, and what happened to them."""
-        message, view = kept.message, kept.view
-        at = message.effective_at  # the tenant's clock, like all else; real times are in the proof
-        name = f"{message.channel}-level-{message.level_no}-{message.message_id}"
-        state = f"{message.channel} of level {message.level_no} ({message.level}): {message.state}"
-        facts = {
-            "message": _facts(message) | {k: v for k, v in _facts(view).items() if k != "message"},
-            "notice": kept.notice,
-            "attempts": [_facts(line) for line in attempts],
-            "heard": [_facts(line) for line in heard],
-        }
-        exhibits = [
-            Exhibit(
-                folder="messages",
-                name=f"{name}.proof.json",
-                says=f"{state}; its attempts and what was heard of it",
-                content=_json(facts),
-                happened_at=at,
-            )
-        ]
-        content = self._open(
-            f"message {message.message_id}",
-            kept.content,
-            lambda key, sealed: open_content(key, sealed, message),
-        )
-        if content is not None:
-            ending = _ENDINGS.get(view.media_type or "", "bin")
-            exhibits.append(
-                Exhibit(
-                    folder="messages",
-                    name=f"{name}.{ending}",
-                    says=f"{state}; the exact bytes",
-                    content=content,
-                    happened_at=at,
-                )
-            )
-        return exhibits
-
-    def paper(self, paper: KeptPaper) -> list[Exhibit]:
-        """A scan that proves what became of a letter."""
-        view = paper.view
-        content = self._open(
-            f"paper {view.proof_id}",
-            paper.content,
-            lambda key, sealed: zlib.decompress(
-                unseal(key, sealed, context=proof_context(paper.message))
-            ),
-        )
-        if content is None:
-            return []
-        ending = view.file_name.rpartition(".")[2] or "bin"
-        return [
-            Exhibit(
-                folder="messages",
-                name=f"{view.kind}-{paper.message.message_id}.{_plain(ending)}",
-                says=f"proof of {view.kind} of {view.happened_on}, reference {view.reference!r}",
-                content=content,
-                happened_at=view.given_at,
-            )
-        ]
-
-    def response(self, response: ResponseView) -> Exhibit:
-        """What the debtor answered, in its own words."""
-        note = self._open(
-            f"words of response {response.response_id}",
-            response.note,
-            lambda key, sealed: unseal(
-                key, sealed, context=note_context(response, response.response_id)
-            ),
-        )
-        facts = _facts(response) | {"note": json.loads(note) if note else None}
-        return Exhibit(
-            folder="responses",
-            name=f"{response.kind}-{response.response_id}.json",
-            says=f"the debtor answered by {response.source}: {response.kind}",
-            content=_json(facts),
-            happened_at=response.received_at,
-        )
-
-    def _open(self, what: str, sealed: bytes | None, opener: Any) -> bytes | None:
-        if sealed is None:
-            return None
+    async def _make(self, claim: Claim, asker: Asker) -> Archive:
+        spool = self._spool()
         try:
-            if self._key is not None:
-                opened: bytes = opener(self._key, sealed)
-                return opened
-        except (VaultError, zlib.error):
-            pass
-        self.missing.append(f"{what}: the debtor was erased")
-        return None
+            gathered = await self._gather(claim, asker, spool)
+            return await asyncio.to_thread(self._sign, claim, asker.person, gathered, spool)
+        except BaseException:
+            spool.close()
+            raise
+
+    async def _gather(self, claim: Claim, asker: Asker, spool: Spool) -> _Gathered:
+        debtor = (claim.tenant, claim.debtor_id)
+        key = (await self._ledger.keys({debtor})).get(debtor)
+        shelved = await self._look(claim)
+        binder = Binder(spool, key=key, has_own_clock=shelved.has_own_clock)
+        # First: these may refuse the caller, and then nothing was opened and no link ended.
+        without_document = await self._bind_records(claim, asker, binder)
+        noted = await self._note(claim, shelved, asker)
+        await self._bind_messages(claim, shelved, binder)
+        await self._bind_papers(claim, shelved, noted, binder)
+        await self._bind_responses(claim, shelved, binder)
+        about = claim.facts() | {
+            "missing": binder.missing,
+            "invoices_without_document": without_document,
+            "links": {
+                "revoked": noted.links_revoked,
+                "live_of_messages": [str(one) for one in noted.live.message_ids],
+                "live_until": noted.live.until and noted.live.until.isoformat(),
+            },
+            "key_sha256": self._signer.fingerprint,
+        }
+        return _Gathered(
+            exhibits=binder.exhibits,
+            about=about,
+            remarks=_remarks(claim, noted, binder.missing),
+            links_revoked=noted.links_revoked,
+        )
+
+    async def _look(self, claim: Claim) -> Shelved:
+        """What of the notifier's own belongs into the volume, without the bytes."""
+        async with self._db.tenant(claim.tenant) as connection:
+            found = await self._shelf.of_debtor(connection, claim.debtor_id)
+        return Shelved(
+            has_own_clock=found.has_own_clock,
+            messages=[m for m in found.messages if claim.holds(m.message.invoice_ids)],
+            responses=[r for r in found.responses if claim.holds(r.invoice_ids)],
+        )
+
+    async def _note(self, claim: Claim, shelved: Shelved, asker: Asker) -> _Noted:
+        """Write down who asks; end the links where that is asked."""
+        ids = [view.message.message_id for view in shelved.messages]
+        async with self._db.tenant(claim.tenant) as connection:
+            await self._responses.log(
+                connection, claim.tenant, claim.name, EVIDENCE_MADE, asker.person
+            )
+            papers = await self._shelf.papers(connection, ids)
+            revoked: Sequence[UUID] = ()
+            if asker.revokes_links:
+                revoked = await self._links.revoke(connection, ids, person=asker.person)
+            live = await self._links.live(connection, ids)
+        return _Noted(papers=papers, links_revoked=len(revoked), live=live)
+
+    async def _bind_records(self, claim: Claim, asker: Asker, binder: Binder) -> list[str]:
+        """Bind what the ledger and the engine say; the invoices of which no document is kept."""
+        without = set(claim.invoice_ids)
+        async for record in self._records.records(
+            claim.tenant, asker.token, claim.debtor_id, claim.invoice_ids
+        ):
+            await asyncio.to_thread(binder.record, record)
+            without.discard(record.original_of or "")
+        return sorted(without)
+
+    async def _bind_messages(self, claim: Claim, shelved: Shelved, binder: Binder) -> None:
+        for some in _portions(shelved.messages, lambda view: view.size_bytes or 0):
+            async with self._db.tenant(claim.tenant) as connection:
+                kept = await self._shelf.messages(connection, some)
+                ids = [each.message.message_id for each in kept]
+                attempts = await self._delivery.attempts(connection, ids)
+                heard = await self._delivery.heard(connection, ids)
+            for each in kept:
+                told = each.message.message_id
+                await asyncio.to_thread(
+                    binder.message, each, attempts.get(told, ()), heard.get(told, ())
+                )
+
+    async def _bind_papers(
+        self, claim: Claim, shelved: Shelved, noted: _Noted, binder: Binder
+    ) -> None:
+        views = {view.message.message_id: view for view in shelved.messages}
+        for papers in _portions(noted.papers, lambda paper: paper.size_bytes):
+            async with self._db.tenant(claim.tenant) as connection:
+                scans = await self._shelf.scans(connection, papers)
+            for scan in scans:
+                await asyncio.to_thread(binder.paper, scan, views[scan.view.message_id])
+
+    async def _bind_responses(self, claim: Claim, shelved: Shelved, binder: Binder) -> None:
+        for some in _portions(shelved.responses, _size_of_files):
+            async with self._db.tenant(claim.tenant) as connection:
+                files = await self._shelf.files(connection, some)
+            for response in some:
+                await asyncio.to_thread(binder.response, response)
+            for file in files:
+                await asyncio.to_thread(binder.file, file)
+
+    def _sign(self, claim: Claim, person: str, gathered: _Gathered, spool: Spool) -> Archive:
+        now = self._clock.now()
+        filed = file_in_order(gathered.exhibits)
+        covers = covers_of(filed, remarks=gathered.remarks, public_key=self._signer.public_pem)
+        manifest = manifest_of(
+            filed, covers=covers, about=gathered.about, made_at=now, made_for=person
+        )
+        signed = Signed(manifest=manifest, signature=self._signer.sign(manifest))
+
+        def parts() -> Iterator[bytes]:
+            try:
+                yield from archive_of(filed, covers=covers, signed=signed, made_at=now)
+            finally:
+                spool.close()
+
+        return Archive(
+            claim=claim,
+            files=len(filed) + len(covers),
+            links_revoked=gathered.links_revoked,
+            parts=parts(),
+        )
 
 
-def _record(record: Record) -> Exhibit:
-    return Exhibit(
-        folder=record.folder,
-        name=record.name,
-        says=record.says,
-        content=record.content,
-        happened_at=record.at,
-    )
+def _portions(items: Sequence[T], size_bytes: Callable[[T], int]) -> Iterator[list[T]]:
+    """The items in order, as many at a time as there is room for, and one at least."""
+    some: list[T] = []
+    room = _AT_A_TIME_BYTES
+    for item in items:
+        size = size_bytes(item)
+        if some and (size > room or len(some) == _AT_A_TIME):
+            yield some
+            some, room = [], _AT_A_TIME_BYTES
+        some.append(item)
+        room -= size
+    if some:
+        yield some
 
 
-def _facts(value: Any) -> dict[str, Any]:
-    """The fields of a record, without sealed bytes."""
-    return {k: v for k, v in asdict(value).items() if not isinstance(v, bytes)}
+def _size_of_files(response: ResponseView) -> int:
+    return sum(size for _, _, size in response.files)
 
 
-def _json(facts: Mapping[str, Any]) -> bytes:
-    text = json.dumps(facts, ensure_ascii=False, indent=1, sort_keys=True, default=str)
-    return (text + "\n").encode()
-
-
-def _plain(name: str) -> str:
-    """A part of a file name: letters, digits and a few signs."""
-    return "".join(c if c.isalnum() or c in "-_.~" else "_" for c in name)[:80]
+def _remarks(claim: Claim, noted: _Noted, missing: Sequence[str]) -> list[str]:
+    """What whoever holds the archive must know, a paragraph each."""
+    remarks = []
+    if (total := len(claim.volumes)) > 1:
+        remarks.append(
+            f"This is volume {claim.volume} of {total}, about {len(claim.invoice_ids)} of the debtor's invoices.\n"  # noqa: E501
+            "manifest.json says which volume each invoice is in. What concerns invoices of\n"
+            "several volumes is in each of these."
+        )
+    if noted.live.until is not None:
+        remarks.append(
+            "DO NOT OPEN LINKS in the messages. Those of "
+            f"{len(noted.live.message_ids)} messages lead to the debtor's\n"
+            f"own page until {moment_text(noted.live.until)} at the latest: whoever opens one\n"
+            "sees what is owed and can answer in the debtor's name. They stand in the messages\n"
+            "because these are the exact bytes. The creditor can end them: `dunning evidence`\n"
+            "with --revoke-links, or POST /v1/evidence with revoke_links=true."
+        )
+    elif noted.links_revoked:
+        remarks.append(
+            f"The links to the debtor's page in {noted.links_revoked} of these messages were revoked when this\n"  # noqa: E501
+            "archive was made; they open nothing any more."
+        )
+    if missing:
+        remarks.append(
+            f"{len(missing)} things could not be opened: manifest.json names each (about.missing)."
+        )
+    return remarks

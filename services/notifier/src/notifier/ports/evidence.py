@@ -1,14 +1,16 @@
-"""What an archive of evidence is gathered from, as ports."""
+"""What an archive of evidence is gathered from, and what keeps it while it is made, as ports."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.domain.evidence import Content
 from notifier.domain.message import Message
 from notifier.ports.proofs import ProofView
 from notifier.ports.reading import MessageView
@@ -21,6 +23,18 @@ class RecordsUnavailableError(RuntimeError):
     def __init__(self, detail: str, *, status: int = 503) -> None:
         super().__init__(detail)
         self.status = status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelved:
+    """What the notifier keeps about a debtor, without the bytes.
+
+    `has_own_clock` says whether the tenant is a sandbox, whose time is not the world's.
+    """
+
+    has_own_clock: bool
+    messages: Sequence[MessageView]
+    responses: Sequence[ResponseView]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,41 +55,96 @@ class KeptMessage:
 class KeptPaper:
     """A paper about a letter; `content` is sealed."""
 
-    message: Message
     view: ProofView
     content: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFile:
+    """A file that came with an answer; `content` is sealed."""
+
+    response: ResponseView
+    file_no: int
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What another service says: a document of JSON, in a line, and since when it holds."""
+    """What another service says or keeps, in a line, and since when it holds.
+
+    With `day_only` just the day of `at` is known. `original_of` is the invoice whose original
+    document this is.
+    """
 
     folder: str
     name: str
     says: str
     content: bytes
     at: datetime | None = None
+    day_only: bool = False
+    original_of: str | None = None
 
 
 class EvidenceShelf(Protocol):
-    """The notifier's own records; sees what the connection's role may see."""
+    """The notifier's own records; sees what the connection's role may see.
+
+    `of_debtor` tells what there is; the others bring the bytes, for as many at a time as the caller
+    has room for.
+    """
+
+    async def of_debtor(self, connection: AsyncConnection, debtor_id: str) -> Shelved:
+        """All messages to a debtor and all its answers, in the order in which they came."""
+        ...
 
     async def messages(
-        self, connection: AsyncConnection, debtor_id: str, invoice_ids: Sequence[str] | None
+        self, connection: AsyncConnection, views: Sequence[MessageView]
     ) -> list[KeptMessage]:
-        """Messages to a debtor, about these invoices or all."""
+        """These messages with what was kept of them."""
         ...
 
     async def papers(
-        self, connection: AsyncConnection, messages: Sequence[KeptMessage]
-    ) -> list[KeptPaper]:
-        """Papers that prove what became of letters."""
+        self, connection: AsyncConnection, message_ids: Sequence[UUID]
+    ) -> list[ProofView]:
+        """Papers that prove what became of letters, oldest first."""
         ...
 
-    async def responses(
-        self, connection: AsyncConnection, debtor_id: str, invoice_ids: Sequence[str] | None
-    ) -> list[ResponseView]:
-        """What the debtor answered, about these invoices or at all."""
+    async def scans(
+        self, connection: AsyncConnection, papers: Sequence[ProofView]
+    ) -> list[KeptPaper]:
+        """These papers with their files."""
+        ...
+
+    async def files(
+        self, connection: AsyncConnection, responses: Sequence[ResponseView]
+    ) -> list[KeptFile]:
+        """The files of these answers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveLinks:
+    """Links of messages that still open the debtor's page: of which, and until when at most."""
+
+    message_ids: tuple[UUID, ...]
+    until: datetime | None = None
+
+
+class MessageLinks(Protocol):
+    """The links that messages carried to the debtor's page."""
+
+    async def live(self, connection: AsyncConnection, message_ids: Sequence[UUID]) -> LiveLinks:
+        """Those of these messages' links that still work."""
+        ...
+
+    async def revoke(
+        self, connection: AsyncConnection, message_ids: Sequence[UUID], *, person: str
+    ) -> tuple[UUID, ...]:
+        """Let these messages' links stop working, and write down who did it, for each of them.
+
+        Returns:
+            The messages whose links worked until now.
+        """
         ...
 
 
@@ -83,7 +152,7 @@ class Records(Protocol):
     """The ledger and the engine, asked on behalf of the caller."""
 
     async def invoices_of(self, tenant: str, token: str, debtor_id: str) -> list[str]:
-        """All invoices of a debtor, by id.
+        """All invoices of a debtor, by id, the oldest first.
 
         Raises:
             RecordsUnavailableError: no answer.
@@ -99,12 +168,26 @@ class Records(Protocol):
         """
         ...
 
-    async def records(
+    def records(
         self, tenant: str, token: str, debtor_id: str, invoice_ids: Sequence[str]
-    ) -> list[Record]:
+    ) -> AsyncIterator[Record]:
         """The debtor's account, each invoice with its payments, each case with its decisions.
+
+        Each once, with the original documents, a few at a time.
 
         Raises:
             RecordsUnavailableError: no answer.
         """
+        ...
+
+
+class Spool(Protocol):
+    """Keeps what goes into one archive until it is written, outside of memory."""
+
+    def put(self, content: bytes) -> Content:
+        """Keep these bytes."""
+        ...
+
+    def close(self) -> None:
+        """Forget everything; again changes nothing."""
         ...

@@ -10,6 +10,7 @@ from notifier.testing.behaviour import Accepted, AcceptLog, Mode
 from notifier.testing.ledger import FakeLedger
 from notifier.testing.pingen import FakePingen
 from notifier.testing.providers import FakeSendGrid, FakeTwilio, sid_of
+from notifier.testing.records import FakeRecords
 from notifier.testing.renderer import PlainRenderer
 from notifier.testing.sftp import FakeSftp, SftpTrouble
 from notifier.testing.smtp import FakeSmtp
@@ -21,6 +22,7 @@ __all__ = [
     "FakeArrangements",
     "FakeLedger",
     "FakePingen",
+    "FakeRecords",
     "FakeSendGrid",
     "FakeSftp",
     "FakeSmtp",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 from notifier.portal.rules import OPEN, ArrangementRules
+from notifier.portal.verdicts import Verdict
 
 DEFAULTS = ArrangementRules(
     promise_days_max=30, max_months=12, refuse=frozenset({"max_open_plans"})
@@ -15,10 +17,11 @@ DEFAULTS = ArrangementRules(
 
 @dataclass(slots=True)
 class FakeArrangements:
-    """Rules and clocks by tenant. Set `down`: no answer."""
+    """Rules and clocks by tenant, verdicts by tenant and debtor. Set `down`: no answer."""
 
     set_rules: dict[str, ArrangementRules] = field(default_factory=dict)
     clocks: dict[str, datetime] = field(default_factory=dict)
+    found: dict[tuple[str, str], dict[UUID, Verdict]] = field(default_factory=dict)
     down: bool = False
 
     async def rules(self, tenant: str) -> ArrangementRules:
@@ -28,3 +31,7 @@ class FakeArrangements:
     async def now(self, tenant: str) -> datetime | None:
         """The time on the tenant's clock; None when nobody answers."""
         return None if self.down else self.clocks.get(tenant)
+
+    async def verdicts(self, tenant: str, debtor_id: str) -> dict[UUID, Verdict]:
+        """What became of the debtor's promises and plans; none when nobody answers."""
+        return {} if self.down else self.found.get((tenant, debtor_id), {})

@@ -19,7 +19,8 @@ class SftpTrouble(StrEnum):
 
     `unheard` hangs up before the sign gets its name, `lost` right after it, before the client hears
     of it; `fetched` does so, too, and whoever prints has taken the batch away by then. `refused`
-    says no to the sign; `misheard` says no, too, after it gave it.
+    says no to the sign; `misheard` says no, too, after it gave it. `sleeps` sets `asleep` at the
+    second file, and goes on when `awake` is set.
     """
 
     NONE = "none"
@@ -31,13 +32,15 @@ class SftpTrouble(StrEnum):
     FETCHED = "fetched"
     REFUSED = "refused"
     MISHEARD = "misheard"
+    SLEEPS = "sleeps"
 
 
 class FakeSftp:
     """A printing house's server: `username` and `password` get in, files land in `root`.
 
     `script` says what is wrong with the next sessions: `cut` hangs up within the second file. It
-    lets nobody in while it is `away`; `on_sign` is called when a batch got its sign.
+    lets nobody in while it is `away`; `on_sign` is called when a batch got its sign. Without
+    `posix` it renames as the protocol's third version says, and not as POSIX does.
     """
 
     username = "printer"
@@ -49,6 +52,8 @@ class FakeSftp:
         self.sessions = 0
         self.written: list[str] = []
         self.away = False
+        self.posix = True
+        self.asleep, self.awake = asyncio.Event(), asyncio.Event()
         self.on_sign: Callable[[], None] = lambda: None
         self._key = asyncssh.generate_private_key("ssh-ed25519")
         self._server: asyncssh.SSHAcceptor | None = None
@@ -115,8 +120,11 @@ class _Files(asyncssh.SFTPServer):
         fake.sessions += 1
         self._trouble = fake.script.popleft() if fake.script else SftpTrouble.NONE
 
-    def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> object:
+    async def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> object:
         self._files += 1
+        if self._trouble is SftpTrouble.SLEEPS and self._files > 1:
+            self._fake.asleep.set()
+            await self._fake.awake.wait()
         if self._trouble is SftpTrouble.NO_SPACE:
             raise asyncssh.SFTPFailure("no space left on device")
         return super().open(path, pflags, attrs)
@@ -137,7 +145,8 @@ class _Files(asyncssh.SFTPServer):
         if is_sign and self._trouble is SftpTrouble.REFUSED:
             raise asyncssh.SFTPPermissionDenied("no")
         super().rename(oldpath, newpath)
-        self._fake.written.append(newpath.decode())
+        if self._is_file(newpath):
+            self._fake.written.append(newpath.decode())
         if is_sign:
             self._fake.on_sign()
             if self._trouble is SftpTrouble.FETCHED:
@@ -146,6 +155,14 @@ class _Files(asyncssh.SFTPServer):
                 self._hang_up()
             if self._trouble is SftpTrouble.MISHEARD:
                 raise asyncssh.SFTPFailure("no, or yes")
+
+    def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
+        if not self._fake.posix:
+            raise asyncssh.SFTPOpUnsupported("no such extension")
+        super().posix_rename(oldpath, newpath)
+
+    def _is_file(self, path: bytes) -> bool:
+        return Path(self.map_path(path).decode()).is_file()
 
     def _hang_up(self) -> None:
         self.channel.get_connection().abort()
