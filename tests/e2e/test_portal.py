@@ -146,6 +146,8 @@ def test_what_debtors_answer_on_their_pages_holds_the_next_reminder_back_and_is_
         "paid": [("claim", "applied")],
         "moved": [("reply", "open")],
     }
+    said = {one: answers_shown(links[one]) for one in ("promise", "plan", "dispute")}
+    assert said == {"promise": ["accepté"], "plan": ["accepté"], "dispute": ["reçu"]}
     holds = {
         one: [hold["kind"] for hold in stack.pages("engine", "/v1/holds", TENANT, debtor_id=one)]
         for one in answered
@@ -175,6 +177,10 @@ def test_what_debtors_answer_on_their_pages_holds_the_next_reminder_back_and_is_
     assert "says it paid on 2026-03-10 (portal)" in why["paid"]["held"]
 
     accept_the_new_address(stack)
+    await_that(
+        "what a person accepted is still to be read",
+        lambda: [row["state"] for row in taken(stack, "moved")] == ["applied"],
+    )
     walk(stack, "2026-03-14")
 
     both = ["first_reminder", "second_reminder"]
@@ -233,6 +239,12 @@ def test_a_link_shows_nothing_and_takes_no_answer_any_more_when_its_invoice_is_p
     assert "i-payer" not in payer.words
     assert "1 000,00" not in payer.words
     assert stack.pages("notifier", "/v1/responses", TENANT, debtor_id="payer") == []
+
+
+def answers_shown(link: str) -> list[str]:
+    """What the page says became of each answer."""
+    page = httpx.get(link, timeout=30).text
+    return re.findall(r'<span class="tag">([^<]+)</span>', page)
 
 
 def answer_all(links: dict[str, str]) -> None:

@@ -95,6 +95,16 @@ async def open_call(postman: Postman) -> Any:
     return message_id_of(await postman.message())
 
 
+def more_of(page: str) -> str:
+    """Where a list goes on."""
+    return unescape(page.split('class="more"><a href="')[1].split('"', maxsplit=1)[0])
+
+
+def named(page: str) -> list[str]:
+    """The batches of a list."""
+    return re.findall(r">(L[0-9]+)</a>", page)
+
+
 PAGES = [
     "/desk",
     "/desk/messages",
@@ -263,7 +273,7 @@ async def test_failed_messages_come_with_their_reason_and_the_newest_first(
     )
 
     assert page.text.index("i-f2") < page.text.index("i-f1")
-    assert "is not tried again here" in page.text or "refuses the address" in page.text
+    assert "Correct the address in the ERP" in page.text
     assert [item["debtor_id"] for item in api["items"]] == ["d2"]
     assert [item["debtor_id"] for item in rest.json()["items"]] == ["d1"]
 
@@ -278,13 +288,72 @@ async def test_lists_go_on_behind_fifty_rows_without_a_gap(
         await (await driver(connection)).execute("UPDATE message SET state = 'unknown'")
 
     first = (await browser.get("/desk/messages")).text
-    link = first.split('class="more"><a href="')[1].split('"')[0].replace("&amp;", "&")
+    link = more_of(first)
     second = (await browser.get(link)).text
 
     assert first.count("<tr>") == 51
     assert second.count("<tr>") == 4
     assert [d for d in debtors if f"inv-{d}" in first + second] == debtors
     assert "More</a>" not in second
+
+
+async def test_answers_are_listed_newest_first_and_go_on_without_a_gap(
+    browser: httpx.AsyncClient, postman: Postman
+) -> None:
+    answers = [
+        NewResponse(
+            tenant=TENANT,
+            response_id=uuid4(),
+            debtor_id="d1",
+            kind="opt_out",
+            source="portal",
+            effective_at=DECIDED,
+            invoice_ids=(f"inv-{n:02}",),
+        )
+        for n in range(52)
+    ]
+    async with postman.db.worker() as connection:
+        await SqlResponses().keep(connection, answers)
+
+    first = (await browser.get("/desk/answers?state=")).text
+    second = (await browser.get(more_of(first))).text
+    api = (await browser.get("/v1/responses?newest_first=true&limit=1")).json()
+    rest = await browser.get(f"/v1/responses?newest_first=true&cursor={api['next_cursor']}")
+
+    shown = [str(answer.response_id) for answer in reversed(answers)]
+    assert re.findall(r"/desk/answers/([0-9a-f-]{36})", first + second) == shown
+    ids = [item["response_id"] for item in api["items"] + rest.json()["items"]]
+    assert ids == shown
+    assert "More</a>" not in second
+
+
+async def test_batches_are_listed_newest_first_below_those_that_wait_for_a_person(
+    browser: httpx.AsyncClient, postman: Postman
+) -> None:
+    async with postman.db.worker() as connection:
+        raw = await driver(connection)
+        await raw.execute(
+            "INSERT INTO letter_batch (tenant, batch_id, channel, letters, state, error) "
+            "SELECT $1, gen_random_uuid(), 'letter', 1, "
+            "CASE n WHEN 2 THEN 'unknown' WHEN 3 THEN 'ready' ELSE 'handed_over' END, "
+            "CASE n WHEN 3 THEN 'HandOverError: sftp' END "
+            "FROM generate_series(1, 53) AS n",
+            TENANT,
+        )
+        rows = await raw.fetch("SELECT seq, state FROM letter_batch ORDER BY seq DESC")
+
+    first = (await browser.get("/desk/post")).text
+    second = (await browser.get(more_of(first))).text
+    api = (await browser.get("/v1/letter-batches?newest_first=true&limit=2")).json()
+
+    newest = [f"L{row['seq']}" for row in rows]
+    wait, all_ = first.split('id="list"')
+    assert named(wait) == [
+        f"L{row['seq']}" for row in reversed(rows) if row["state"] != "handed_over"
+    ]
+    assert named(all_) + named(second) == newest
+    assert "Waits for a person" not in second
+    assert [item["reference"] for item in api["items"]] == newest[:2]
 
 
 async def test_hostile_names_come_out_as_words(
@@ -443,8 +512,30 @@ async def test_a_proposal_is_read_and_accepted_once(
             "SELECT action, actor FROM response_log ORDER BY n"
         )
     assert [tuple(line) for line in log] == [
-        ("read", "jane"), ("accepted", "jane"), ("read", "jane")
+        ("read", "jane"), ("contacts_read", "jane"), ("accepted", "jane"), ("read", "jane")
     ]  # fmt: skip
+
+
+async def test_a_proposal_stands_beside_the_present_contacts_for_who_may_judge_it(
+    house: House, browser: httpx.AsyncClient, postman: Postman, capfd: pytest.CaptureFixture[str]
+) -> None:
+    response_id = await proposal(postman)
+    path = f"/desk/answers/{response_id}"
+
+    judge = (await browser.get(path)).text
+    read = await house.client.get(f"/v1/responses/{response_id}", headers=house.headers())
+    sign_in(house, "notices:read")
+    reader = (await browser.get(path)).text
+
+    email = judge.split("Emails</th>")[1].split("</tr>")[0]
+    assert 'data-label="Now">compta@dupont.example<' in email
+    assert 'data-label="Proposed">new@example.com<' in email
+    assert "Paris" not in judge
+    assert "new@example.com" in reader
+    assert "compta@dupont.example" not in reader
+    assert "contacts read" in reader
+    assert read.json()["present"]["emails"] == ["compta@dupont.example"]
+    assert "@" not in "".join(capfd.readouterr())
 
 
 async def test_a_silent_ledger_and_an_erased_debtor_are_said_in_words(
@@ -822,7 +913,7 @@ async def test_a_refusal_on_the_second_page_is_shown_where_it_happened(
             ],
         )
     first = (await browser.get("/desk/issues?kind=help_asked")).text
-    link = unescape(first.split('class="more"><a href="')[1].split('"')[0])
+    link = more_of(first)
     second = (await browser.get(link)).text
     form = second.split('class="inline" method="post" action="')[1]
     action, issue_id = unescape(form.split('"')[0]), form.split('value="')[1].split('"')[0]
@@ -849,7 +940,66 @@ async def test_who_saved_the_exact_bytes_of_a_message_is_written_down(
     after = await browser.get(path)
 
     assert "Who saved the exact bytes" not in before.text
-    assert "by jane</li>" in after.text.split("Who saved the exact bytes")[1]
+    assert "the message, by jane</li>" in after.text.split("Who saved the exact bytes")[1]
+
+
+async def test_whoever_takes_exact_bytes_by_page_or_api_is_written_down_in_the_same_words(
+    house: House, browser: httpx.AsyncClient, postman: Postman, tmp_path: Path
+) -> None:
+    await postman.know()
+    await postman.hear(notice("n1", channels={"letter": ("i1",)}))
+    await postman.send_all()
+    message_id = message_id_of(await postman.message())
+    await browser.post(
+        f"/desk/messages/{message_id}/proofs",
+        data={"kind": "deposit", "date": "2026-03-03"},
+        files={"file": ("r.pdf", b"%PDF-1.7\n", "application/pdf")},
+        headers=SAME,
+    )
+    api = f"/v1/messages/{message_id}"
+    (proof,) = (await browser.get(f"{api}/proofs")).json()["items"]
+    (tmp_path / "cover.pdf").write_bytes(b"%PDF-1.7\n")
+    async with postman.db.worker() as connection:
+        batch_id = await (await driver(connection)).fetchval(
+            "INSERT INTO letter_batch (tenant, batch_id, channel, letters, state, folder) "
+            "VALUES ($1, gen_random_uuid(), 'letter', 1, 'handed_over', $2) RETURNING batch_id",
+            TENANT,
+            str(tmp_path),
+        )
+
+    taken = [
+        await browser.get(path)
+        for path in (
+            f"/desk/messages/{message_id}/content",
+            f"{api}/content",
+            f"/desk/messages/{message_id}/proofs/{proof['proof_id']}",
+            f"{api}/proofs/{proof['proof_id']}/content",
+            f"/desk/post/{batch_id}/cover",
+            f"/v1/letter-batches/{batch_id}/cover",
+        )
+    ]
+    asked = [
+        await house.client.get(f"/v1/audit?target={target}", headers=house.headers("audit:read"))
+        for target in (message_id, batch_id)
+    ]
+    foreign = await house.client.get(
+        f"/v1/audit?target={message_id}", headers=house.headers("audit:read", tenant="other")
+    )
+    unasked = await house.client.get(f"/v1/audit?target={message_id}", headers=house.headers())
+    shown = (await browser.get(f"/desk/messages/{message_id}")).text
+    batch = (await browser.get(f"/desk/post/{batch_id}")).text
+
+    paper = f"paper_read:{proof['proof_id']}"
+    lines = [[(one["action"], one["person"]) for one in a.json()["items"]] for a in asked]
+    assert [answer.status_code for answer in taken] == [200] * 6
+    assert lines == [
+        [("content_read", "jane")] * 2 + [(paper, "jane")] * 2,
+        [("cover_read", "jane")] * 2,
+    ]
+    assert foreign.json()["items"] == []
+    assert unasked.status_code == 403
+    assert shown.split("Who saved the exact bytes")[1].count("a paper, by jane</li>") == 2
+    assert batch.split("Who saved the cover sheet")[1].count("by jane</li>") == 2
 
 
 async def test_a_large_scan_is_kept_without_touching_the_disk_and_a_larger_one_is_refused(

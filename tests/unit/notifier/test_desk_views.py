@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dunning_common.events.contacts import Contacts, PostalAddress
 from notifier.desk import answers, calls, issues, messages, suppressions, texts, view, words
 from notifier.domain.calls import CallOutcome
 from notifier.domain.feedback import Stage
@@ -43,10 +44,27 @@ def test_every_state_has_a_remedy_even_for_a_reason_that_nobody_foresaw(state: S
         (State.RETURNED, "permit_refused: paid", "decides again"),
         (State.UNKNOWN, "lease_expired", "never sent again by itself"),
         (State.PLANNED, "on_call_list", "see Calls"),
+        (State.UNKNOWN, "may_be_posted: it was put into the spool", "whether it was posted"),
+        (State.FAILED, "contacts_unreadable: the key does not open them", "work retry"),
+        (State.FAILED, "not_connected: timed out", "POST /v1/work/{item}/retry"),
+        (State.FAILED, "no_sms_sender: set sms_from of the tenant", "Give it one (sms_from)"),
+        (State.FAILED, "bad_sms_sender: US takes texts from numbers only", "another one"),
+        (State.FAILED, "sms_number_limit: 2 texts", "raise the limit"),
+        (State.FAILED, "550 5.1.1 no such user", "Correct the address in the ERP"),
+        (State.FAILED, "550 no such user here", "Correct the address in the ERP"),
+        (State.FAILED, "550 5.7.1 message refused by policy", "SPF, DKIM"),
     ],
 )
 def test_a_reason_names_what_a_person_can_do(state: State, reason: str, says: str) -> None:
     assert says in words.remedy_of(state, reason)
+
+
+def test_no_remedy_promises_that_the_engine_tries_again_by_itself() -> None:
+    reasons = ("contacts_unreadable", "not_connected", "content:", "550 5.1.1 x", "anything", None)
+
+    said = [words.remedy_of(State.FAILED, reason) for reason in reasons]
+
+    assert [text for text in said if "engine tries" in text] == []
 
 
 def test_what_was_sent_and_came_back_is_not_called_fine() -> None:
@@ -157,6 +175,41 @@ def test_what_waits_is_listed_from_its_beginning_what_is_done_from_its_end(
     assert wanted.newest_first is newest_first
 
 
+@pytest.mark.parametrize(
+    ("state", "newest_first"), [("proposed", False), ("accepted", True), ("", True)]
+)
+def test_proposals_are_listed_from_their_beginning_and_other_answers_from_their_end(
+    state: str, newest_first: bool
+) -> None:
+    wanted = answers.Asked.of({"state": state}).filter(after=0, limit=10)
+
+    assert wanted.newest_first is newest_first
+
+
+def test_a_proposal_stands_part_by_part_beside_what_is_known_now() -> None:
+    present = Contacts(
+        name="Dupont",
+        language="fr",
+        emails=("a@dupont.example", "b@dupont.example"),
+        address=PostalAddress(lines=("1 rue",), postcode="75002", city="Paris", country="FR"),
+    )
+    note = {
+        "correction": {
+            "emails": ["new@example.com"],
+            "phones": ["+33612345678"],
+            "address": {"lines": ["2 rue"], "postcode": "69001", "city": "Lyon", "country": "FR"},
+        }
+    }
+
+    assert answers.changes_of(note, present) == (
+        answers.Change("emails", "a@dupont.example\nb@dupont.example", "new@example.com"),
+        answers.Change("phones", "", "+33612345678"),
+        answers.Change("address", "1 rue\n75002\nParis\nFR", "2 rue\n69001\nLyon\nFR"),
+    )
+    assert answers.changes_of(note, None) == ()
+    assert answers.changes_of({"text": "Bonjour"}, present) == ()
+
+
 def test_a_page_shows_fifty_and_leads_on_only_when_there_is_more() -> None:
     full = view.page_of(list(range(50)), {"cursor": "c"}, {"state": "a&b"})
     more = view.page_of(list(range(51)), {"cursor": "c"}, {"state": "a&b"})
@@ -187,10 +240,10 @@ def test_a_section_is_marked_on_its_own_pages_only() -> None:
 
 
 def test_a_refused_field_is_told_its_remedy_and_keeps_what_was_typed() -> None:
-    form = view.refused(
-        {"note": "x", "amount": "lots"},
-        [(("note",), "too short"), (("promise", "amount"), "odd"), ((), "Value error, odd pair")],
+    wrong = view.remedies(
+        [(("note",), "too short"), (("promise", "amount"), "odd"), ((), "Value error, odd pair")]
     )
+    form = view.Form(typed={"note": "x", "amount": "lots"}, errors=wrong)
 
     assert form.value("note") == "x"
     assert "3 characters" in form.error("note")

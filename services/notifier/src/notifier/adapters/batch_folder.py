@@ -164,15 +164,15 @@ class FolderHandOver:
     """Hands a batch over by its folder's name: whoever watches the parent folder takes it."""
 
     @asynccontextmanager
-    async def open(self, home: Path) -> AsyncIterator[Exit]:
+    async def open(self, home: Path, *, try_no: int) -> AsyncIterator[Exit]:
         """The way out of the batch whose folder's last place is `home`."""
-        yield _FolderExit(home)
+        yield _FolderExit(home, draft=draft_of(home, try_no))
 
 
 class _FolderExit:
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, draft: Path) -> None:
         self._home = home
-        self._draft: Path | None = None
+        self._draft = draft
 
     @property
     def place(self) -> str:
@@ -205,7 +205,7 @@ class _FolderExit:
 
     def _step(self, deadline: Latest) -> None:
         deadline.check()  # here: a busy pool may have let the thread wait
-        _rename(self._draft or _latest_draft(self._home), self._home)
+        _rename(self._draft, self._home)
 
     async def drop(self) -> None:
         """Nothing is anywhere else than in the folder itself."""
@@ -238,11 +238,6 @@ def drafts_of(home: Path) -> dict[int, Path]:
     prefix = f".{home.name}."
     found = {path.name[len(prefix) : -len(".tmp")]: path for path in home.parent.glob(f"{prefix}*")}
     return {int(no): path for no, path in found.items() if no.isdigit()}
-
-
-def _latest_draft(home: Path) -> Path:
-    drafts = drafts_of(home)
-    return draft_of(home, max(drafts, default=0))
 
 
 def _drafts_until(home: Path, try_no: int) -> list[Path]:

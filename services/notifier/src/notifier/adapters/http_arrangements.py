@@ -1,4 +1,4 @@
-"""The engine's rules and clock over its public HTTP interface, for the debtor's page.
+"""The engine's rules, verdicts and clock over its public HTTP interface, for the debtor's page.
 
 Rules are remembered for a minute, and so, more shortly, is that nobody answered: a page never waits
 for a dead engine again and again. While it is dead, the rules last known hold. Never retries.
@@ -10,6 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
 
 import httpx
 import orjson
@@ -18,6 +20,7 @@ import structlog
 from dunning_common.clock import monotonic
 from dunning_common.money import MoneyError
 from notifier.portal.rules import OPEN, ArrangementRules, rules_of
+from notifier.portal.verdicts import Verdict, verdicts_of
 
 log = structlog.get_logger()
 
@@ -28,6 +31,8 @@ UNKNOWN_S = 5.0
 """How long it is remembered that the engine did not answer."""
 
 _TENANTS_MAX = 10_000
+_ANSWERS_MOST = 1000
+"""As many as the engine gives at once; of those beyond, the page says "received"."""
 
 
 class HttpArrangements:
@@ -59,7 +64,8 @@ class HttpArrangements:
         try:
             fresh = rules_of(await self._get(tenant, "/v1/plan-rules"))
         except _NO_ANSWER as error:
-            log.warning("plan_rules_unknown", error=type(error).__name__)
+            why = str(error) if isinstance(error, ValueError) else ""
+            log.warning("plan_rules_unknown", error=type(error).__name__, why=why)
             return found
         self._known[tenant] = (self._now_s() + KNOWN_S, fresh)
         self._known.move_to_end(tenant)
@@ -75,6 +81,15 @@ class HttpArrangements:
             log.warning("clock_unknown", error=type(error).__name__)
             return None
         return found if found.tzinfo else None
+
+    async def verdicts(self, tenant: str, debtor_id: str) -> Mapping[UUID, Verdict]:
+        """What became of the debtor's promises and plans, by answer; none when nobody answers."""
+        query = urlencode({"debtor_id": debtor_id, "limit": _ANSWERS_MOST})
+        try:
+            return verdicts_of(await self._get(tenant, f"/v1/responses?{query}"))
+        except _NO_ANSWER as error:
+            log.warning("verdicts_unknown", error=type(error).__name__)
+            return {}
 
     async def _get(self, tenant: str, path: str) -> Mapping[str, Any]:
         if self._now_s() < self._silent_until_s:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 from uuid import UUID
 
+from dunning_common.events.contacts import Contacts
 from dunning_common.money import MoneyError, to_decimal_string
 from notifier.desk.view import clean
 from notifier.desk.words import moment, plain, size
@@ -80,6 +81,8 @@ class Asked:
             kind=self.kind,
             debtor_id=self.debtor_id or None,
             invoice_id=self.invoice_id or None,
+            # What is done is read from its end; what waits is worked on from its beginning.
+            newest_first=self.state != "proposed",
             after=after,
             limit=limit,
         )
@@ -147,17 +150,40 @@ def facts_in_words(facts: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple(said)
 
 
-def note_in_words(note: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def note_in_words(
+    note: Mapping[str, Any], *, without: Collection[str] = ()
+) -> tuple[tuple[str, str], ...]:
     """The debtor's own words: from, subject, text; a correction field by field."""
     said: list[tuple[str, str]] = []
     for name, value in note.items():
-        if not value or name in ("file_name", "file_names"):
+        if not value or name in ("file_name", "file_names", *without):
             continue
         if isinstance(value, Mapping):
             said += [(plain(str(part)), _words(each)) for part, each in value.items()]
         else:
             said.append((plain(name), _words(value)))
     return tuple(said)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One part of the contacts, as it is now and as it is proposed."""
+
+    name: str
+    present: str
+    proposed: str
+
+
+def changes_of(note: Mapping[str, Any], present: Contacts | None) -> tuple[Change, ...]:
+    """A proposal of other contacts beside the present ones; nothing where these are not known."""
+    proposed = note.get("correction")
+    if present is None or not isinstance(proposed, Mapping):
+        return ()
+    now = present.model_dump()
+    return tuple(
+        Change(plain(str(name)), _words(now.get(name)), _words(value))
+        for name, value in proposed.items()
+    )
 
 
 def _part(part: Mapping[str, Any], currency: str) -> str:

@@ -13,6 +13,7 @@ from notifier.domain.feedback import Stage
 from notifier.domain.message import State
 from notifier.ports.proofs import ProofView
 from notifier.ports.reading import Attempt, Filter, MessageView
+from notifier.ports.responses import CONTENT_READ, PAPER_READ, LogLine
 
 LETTERS = ("letter", "registered_letter")
 _NEWEST_FIRST = frozenset({State.FAILED, State.SENT, State.SUPPRESSED, State.RETURNED, None})
@@ -186,3 +187,13 @@ def file_name_of(message_id: UUID, media_type: str | None, at: datetime) -> str:
         "text/plain": "txt",
     }.get((media_type or "").partition(";")[0], "bin")
     return f"{at.date().isoformat()}-{message_id}.{ending}"
+
+
+def saved_by(log: Sequence[LogLine]) -> list[tuple[str, str, str]]:
+    """When, by whom, and what of a message was taken: its exact bytes, or a paper."""
+    taken = {CONTENT_READ: "the message", PAPER_READ: "a paper"}
+    return [
+        (moment(line.at), line.actor, taken[kind])
+        for line in log
+        if (kind := line.action.partition(":")[0]) in taken
+    ]

@@ -11,6 +11,22 @@ from notifier.ports.templates import TemplateUse, TemplateVersion, TextKey
 
 CHANNELS = ("email", "sms", "letter", "registered_letter")
 TRIAL_CHANNELS = ("email", "sms")
+PLACES = (
+    ("", "as usual"),
+    ("BE", "Belgium"),
+    ("FR", "France"),
+    ("DE", "Germany"),
+    ("IT", "Italy"),
+    ("NL", "Netherlands"),
+    ("PL", "Poland"),
+    ("PT", "Portugal"),
+    ("ES", "Spain"),
+    ("england_wales", "England and Wales"),
+    ("scotland", "Scotland"),
+    ("northern_ireland", "Northern Ireland"),
+    ("US", "elsewhere"),
+)
+"""Where a made-up debtor may live: a country, or a part of the United Kingdom."""
 _HEAD = re.compile(r"^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 
 

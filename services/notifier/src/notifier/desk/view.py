@@ -201,18 +201,17 @@ HINTS = {
 """What to do about a field, in place of the checker's own words."""
 
 
-def refused(typed: Mapping[str, str], errors: Sequence[tuple[Sequence[Any], str]]) -> Form:
-    """The form again, with the remedy for each field that was refused.
+def remedies(errors: Sequence[tuple[Sequence[Any], str]]) -> dict[str, str]:
+    """The remedy for each field that was refused.
 
     Args:
-        typed: the form as it was sent.
         errors: where (a path of names) and what the checker said.
     """
     found: dict[str, str] = {}
     for path, words in errors:
         name = next((str(part) for part in reversed(path) if str(part) in HINTS), "form")
         found.setdefault(name, HINTS.get(name) or words.removeprefix("Value error, "))
-    return Form(typed=typed, errors=found)
+    return found
 
 
 def clean(text: str) -> str:

@@ -5,12 +5,17 @@ Every state and every reason that the notifier writes has a remedy here, or fall
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from notifier.domain.bounces import BounceClass, of_status
 from notifier.domain.feedback import Stage
 from notifier.domain.issues import IssueKind
 from notifier.domain.message import State
+
+AGAIN = "then have it tried again: dunning work retry, or POST /v1/work/{item}/retry"
+"""Where the engine lets a person try a level again at once."""
 
 STATES = {
     State.PLANNED: "It waits to be sent: nothing has to be done.",
@@ -19,9 +24,8 @@ STATES = {
         "It was handed over. What is known of its arrival is told by the provider, or by proofs."
     ),
     State.FAILED: (
-        "It was not sent, for certain, and is not tried again here. The engine tries the level "
-        "again on a later day or by the fallback channel, and lists the debtor as undeliverable "
-        "on the work list when that is no use."
+        "It was not sent, for certain, and is not tried again here. The engine goes on by its "
+        f"policy or lists it under Work, with what it will do. Mend what the reason names, {AGAIN}."
     ),
     State.UNKNOWN: (
         "It may have left: the answer was lost. It is never sent again by itself. Look for it in "
@@ -41,7 +45,7 @@ _REASONS = (
         "contacts_unreadable",
         (
             "The debtor's contacts cannot be opened with its key. Send the contacts again from the "
-            "ERP; the engine tries the level again."
+            f"ERP, {AGAIN}."
         ),
     ),
     ("contacts:", "The debtor's contacts cannot be read. Send them again from the ERP."),
@@ -49,7 +53,7 @@ _REASONS = (
         "content:",
         (
             "The text cannot be written for this debtor. Open it under Texts, look at it with this "
-            "notice as data, correct it and put the new version to use."
+            f"notice as data, correct it and put the new version to use, {AGAIN}."
         ),
     ),
     (
@@ -61,7 +65,15 @@ _REASONS = (
         "not_connected",
         (
             "The provider could not be reached for hours. Look at its status and at the notifier's "
-            "settings (dunning doctor); the engine tries the level again."
+            f"settings (dunning doctor), {AGAIN}."
+        ),
+    ),
+    ("no_sms_sender", f"The tenant has no sender for texts. Give it one (sms_from), {AGAIN}."),
+    (
+        "bad_sms_sender",
+        (
+            "Carriers there do not take texts from this sender. Give the tenant another one "
+            f"(sms_from), {AGAIN}."
         ),
     ),
     (
@@ -76,6 +88,13 @@ _REASONS = (
         (
             "The folder for letters could not be written to: make room, or give the service the "
             "right to write there."
+        ),
+    ),
+    (
+        "may_be_posted",
+        (
+            "It was put into the spool, or just about to be, when the service stopped, and its "
+            "file is not there. Find out whether it was posted, then say what became of it."
         ),
     ),
     (
@@ -132,7 +151,31 @@ def remedy_of(state: State, reason: str | None, stage: Stage = Stage.NONE) -> st
     if state is State.SENT and stage is Stage.BOUNCED:
         return BOUNCED
     found = (words for sign, words in _REASONS if reason and reason.startswith(sign))
-    return next(found, STATES[state])
+    refusal = _refusal(state, reason)
+    refused = _REFUSALS.get(refusal) if refusal else None
+    return next(found, refused or STATES[state])
+
+
+_REFUSALS = {
+    BounceClass.HARD: (
+        "The provider says that the mailbox, domain or number does not exist. Correct the address "
+        "in the ERP: this one is under Suppressed and is not written to any more."
+    ),
+    BounceClass.BLOCKED: (
+        "The provider refuses the sender or the content by a policy of its own. Read its reason; "
+        f"look at SPF, DKIM and the reputation of your address, {AGAIN}."
+    ),
+}
+
+
+def _refusal(state: State, reason: str | None) -> BounceClass | None:
+    """What a provider said no to, where it answered with a code."""
+    is_reply = state is State.FAILED and reason and _REPLY.match(reason)
+    return of_status("", reason) if is_reply and reason else None
+
+
+_REPLY = re.compile(r"5\d\d[ -]")
+"""A reply of a mail server; an HTTP status stands behind `http_`."""
 
 
 ISSUES = {

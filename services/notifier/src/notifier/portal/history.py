@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from notifier.portal.verdicts import Verdict
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentMessage:
@@ -21,10 +23,14 @@ class SentMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """An answer of the debtor: its facts, never its words. `at` is the tenant's clock."""
+    """An answer of the debtor: its facts, never its words. `at` is the tenant's clock.
+
+    `verdict` is what became of a promise or a plan, where that is known.
+    """
 
     at: datetime
     kind: str
     state: str
     invoice_ids: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    verdict: Verdict | None = None

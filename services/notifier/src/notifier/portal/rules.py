@@ -20,6 +20,10 @@ PROMISE_DAYS_MOST = 366
 """Further ahead nobody can promise, whatever the rules say or if they are not known."""
 
 _MONTHS_A_YEAR = 12
+_MONTHS_MOST = 1_200
+"""A hundred years: beyond, a day soon has no date; the engine itself allows ten."""
+
+_WHOLE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,18 +67,40 @@ def rules_of(document: Mapping[str, Any]) -> ArrangementRules:
     """Rules from the engine's document.
 
     Raises:
-        KeyError, AttributeError, TypeError, ValueError, ArithmeticError, MoneyError: it is none.
+        ValueError: a number is none, or none that a day or an amount can be reckoned with.
+        KeyError, AttributeError, TypeError, ArithmeticError, MoneyError: it is no such document.
     """
     return ArrangementRules(
-        promise_days_max=int(document["promise_days_max"]),
-        max_months=int(document["max_months"]),
-        min_first_percent=Decimal(str(document["min_first_percent"])),
+        promise_days_max=_within(document, "promise_days_max", most=PROMISE_DAYS_MOST),
+        max_months=_within(document, "max_months", most=_MONTHS_MOST),
+        min_first_percent=_percent(document, "min_first_percent"),
         min_instalment_minor=tuple(
-            (currency, parse_minor(text, currency))
+            (currency, _minimum(currency, text))
             for currency, text in sorted(document["min_instalment"].items())
         ),
         refuse=frozenset(map(str, document["refuse"])),
     )
+
+
+def _within(document: Mapping[str, Any], name: str, *, most: int) -> int:
+    found = int(document[name])
+    if not 0 <= found <= most:
+        raise ValueError(f"{name}: {found} is not from 0 to {most}; see PUT /v1/plan-rules")
+    return found
+
+
+def _percent(document: Mapping[str, Any], name: str) -> Decimal:
+    found = Decimal(str(document[name]))
+    if not found.is_finite() or not 0 <= found <= _WHOLE:
+        raise ValueError(f"{name}: {found} is not from 0 to {_WHOLE}; see PUT /v1/plan-rules")
+    return found
+
+
+def _minimum(currency: str, text: str) -> int:
+    found = parse_minor(text, currency)
+    if found < 0:
+        raise ValueError(f"min_instalment: {text} {currency} is negative; see PUT /v1/plan-rules")
+    return found
 
 
 def months_later(day: date, months: int) -> date:

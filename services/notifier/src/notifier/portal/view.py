@@ -167,7 +167,7 @@ def overview(
             {
                 "day": words.day(answer.at.astimezone(zone).date()),
                 "what": said_sentence(words, answer, statement),
-                "state": words[f"state_{answer.state}"],
+                "state": state_words(words, answer),
             }
             for answer in said
         ],
@@ -220,6 +220,19 @@ def said_sentence(words: Words, answer: Said, statement: Statement) -> str:
             return words.say("said_dispute", number=number)
         case kind:
             return words[f"said_{kind}"]
+
+
+def state_words(words: Words, answer: Said) -> str:
+    """What became of an answer, as far as it is known."""
+    verdict = answer.verdict
+    if verdict is None or answer.state != "received":
+        return words[f"state_{answer.state}"]
+    if verdict.outcome == "refused":
+        return words.say("state_refused", why=words[f"why_{verdict.why or 'other'}"])
+    return words[_STATE_OF[verdict.outcome]]
+
+
+_STATE_OF = {"agreed": "state_accepted", "waits": "state_proposed", "not_needed": "state_settled"}
 
 
 def reference_of(link: Link, statement: Statement, iban: str) -> Reference:

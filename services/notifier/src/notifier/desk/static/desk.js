@@ -37,7 +37,7 @@ function soon() {
 }
 
 if (editor && look && place) {
-  const shown = new Set(["source", "channel", "invoices", "charges", "notice_id"]);
+  const shown = new Set(["source", "channel", "invoices", "charges", "kind", "lives", "notice_id"]);
   const changed = (event) => { if (shown.has(event.target.name)) soon(); };
   editor.addEventListener("input", changed);
   editor.addEventListener("change", changed);

@@ -6,25 +6,26 @@ from http import HTTPStatus
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import BaseModel
 
 from dunning_common.web import Viewer
-from notifier.desk.answers import KINDS, STATES, Asked, Row, note_in_words
-from notifier.desk.view import HOME, SHOWN, page_of
-from notifier.desk.words import moment
+from notifier.desk.answers import KINDS, STATES, Asked, Row, changes_of, note_in_words
+from notifier.desk.view import HOME, SHOWN, Form, page_of
+from notifier.desk.words import moment, plain
+from notifier.entrypoints.desk.forms import Page, act_on, read
 from notifier.entrypoints.desk.frame import (
+    WRITE,
     Frame,
     address_of,
     begin,
     download,
-    fields_of,
     id_of,
     in_words,
     missing,
-    to,
 )
 from notifier.entrypoints.paging import cursor_of
-from notifier.handlers.judge_response import NotProposedError, ResponseDesk
+from notifier.handlers.judge_response import Judgement, NotProposedError, ResponseDesk
 
 PATH = f"{HOME}/answers"
 
@@ -55,21 +56,26 @@ def answer_pages(frame: Frame, desk: ResponseDesk) -> APIRouter:
     ) -> HTMLResponse:
         with in_words():
             opened = await desk.open(
-                viewer.tenant, id_of(response_id), person=viewer.principal.subject
+                viewer.tenant,
+                id_of(response_id),
+                person=viewer.principal.subject,
+                judges=WRITE in viewer.principal.scopes,
             )
-        history = [(moment(line.at), line.action, line.actor) for line in opened.history]
+        changes = changes_of(opened.note, opened.present)
+        history = [(moment(line.at), plain(line.action), line.actor) for line in opened.history]
         return frame.page(
             request,
             "answer.html",
             viewer,
             answer=Row.of(opened.response),
-            words=note_in_words(opened.note),
+            changes=changes,
+            words=note_in_words(opened.note, without=("correction",) if changes else ()),
             history=history,
         )
 
     @router.post("/{response_id}")
     async def judge(request: Request, response_id: str, viewer: Viewer = frame.writer) -> Response:
-        return await _judge(desk, viewer, id_of(response_id), await fields_of(request))
+        return await _judge(desk, request, viewer, id_of(response_id))
 
     @router.get("/{response_id}/files/{file_no}")
     async def file(response_id: str, file_no: str, viewer: Viewer = frame.reader) -> Response:
@@ -84,23 +90,25 @@ def answer_pages(frame: Frame, desk: ResponseDesk) -> APIRouter:
     return router
 
 
+class JudgementBody(BaseModel):
+    """Yes or no to a proposal."""
+
+    judgement: Judgement
+
+
 async def _judge(
-    desk: ResponseDesk, viewer: Viewer, response_id: UUID, fields: dict[str, str]
+    desk: ResponseDesk, request: Request, viewer: Viewer, response_id: UUID
 ) -> Response:
-    judgement = fields.get("judgement")
-    target = f"{PATH}/{response_id}"
-    if judgement not in ("accepted", "rejected"):
-        return Response(
-            status_code=HTTPStatus.SEE_OTHER, headers={"location": address_of(viewer, target, {})}
-        )
-    try:
-        with in_words():
-            await desk.judge(
-                viewer.tenant,
-                response_id,
-                "accepted" if judgement == "accepted" else "rejected",
-                person=viewer.principal.subject,
-            )
-    except NotProposedError:
-        return to(viewer, target, "not_proposed")
-    return to(viewer, target, judgement)
+    path = f"{PATH}/{response_id}"
+
+    async def act(fields: dict[str, str]) -> str:
+        judgement = read(JudgementBody, fields).judgement
+        person = viewer.principal.subject
+        await desk.judge(viewer.tenant, response_id, judgement, person=person)
+        return judgement
+
+    async def again(_: Form) -> Response:
+        return RedirectResponse(address_of(viewer, path, {}), HTTPStatus.SEE_OTHER)
+
+    page = Page(path=path, again=again, late={NotProposedError: "not_proposed"})
+    return await act_on(request, viewer, page, act)

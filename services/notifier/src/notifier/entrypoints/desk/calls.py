@@ -11,25 +11,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from dunning_common.db import Database
-from dunning_common.problems import ProblemError
 from dunning_common.vault import VaultError
 from dunning_common.web import Viewer
 from notifier.desk.calls import OUTCOMES, Row, outcome_of
 from notifier.desk.view import HOME, SHOWN, Form, page_of
 from notifier.desk.words import moment, plain
 from notifier.entrypoints.calls import OutcomeBody, promise_of
-from notifier.entrypoints.desk.frame import (
-    Frame,
-    begin,
-    fields_of,
-    id_of,
-    in_words,
-    missing,
-    opened,
-    read,
-    to,
-    with_problem,
-)
+from notifier.entrypoints.desk.forms import Page, act_on, read
+from notifier.entrypoints.desk.frame import Frame, begin, id_of, in_words, missing, opened
 from notifier.entrypoints.paging import cursor_of
 from notifier.handlers.calls import CallDesk, CallReport, NotOpenError, ReportedMeanwhileError
 from notifier.ports.calls import Calls, CallTask
@@ -112,30 +101,26 @@ class CallPages:
 
     async def report(self, request: Request, viewer: Viewer, message_id: UUID) -> Response:
         """Say what a call came to."""
-        fields = await fields_of(request)
-        seen = {"tries_seen": fields["tries_seen"]} if fields.get("tries_seen") else {}
-        body = read(OutcomeBody, outcome_of(fields) | seen)
-        if isinstance(body, Form):
-            wrong = Form(typed=fields, errors=body.errors)
-            return await self.show(request, viewer, message_id, form=wrong)
-        try:
-            promise = promise_of(body.promise) if body.promise else None
-        except ProblemError as problem:
-            wrong = with_problem(fields, problem)
-            return await self.show(request, viewer, message_id, form=wrong)
-        said = CallReport(
-            outcome=body.outcome,
-            person=viewer.principal.subject,
-            note=body.note,
-            promise=promise,
-            tries_seen=body.tries_seen,
+
+        async def act(fields: dict[str, str]) -> str:
+            seen = {"tries_seen": fields["tries_seen"]} if fields.get("tries_seen") else {}
+            body = read(OutcomeBody, outcome_of(fields) | seen)
+            said = CallReport(
+                outcome=body.outcome,
+                person=viewer.principal.subject,
+                note=body.note,
+                promise=promise_of(body.promise) if body.promise else None,
+                tries_seen=body.tries_seen,
+            )
+            await self._desk.report(viewer.tenant, message_id, said)
+            return "called"
+
+        page = Page(
+            path=f"{PATH}/{message_id}",
+            again=lambda form: self.show(request, viewer, message_id, form=form),
+            late={NotOpenError: "call_gone", ReportedMeanwhileError: "call_gone"},
         )
-        try:
-            with in_words():
-                await self._desk.report(viewer.tenant, message_id, said)
-        except (NotOpenError, ReportedMeanwhileError):
-            return to(viewer, f"{PATH}/{message_id}", "call_gone")
-        return to(viewer, f"{PATH}/{message_id}", "called")
+        return await act_on(request, viewer, page, act)
 
 
 def call_pages(frame: Frame, pages: CallPages) -> APIRouter:

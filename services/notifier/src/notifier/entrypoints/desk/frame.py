@@ -1,4 +1,4 @@
-"""What every page of the desk needs: who looks at it, its frame, its errors in words, its forms.
+"""What every page of the desk needs: who looks at it, its frame, its errors in words.
 
 Decides nothing about what a page shows.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -18,7 +18,6 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import pass_context
 from jinja2.runtime import Context
-from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 
 from dunning_common.problems import ProblemError
@@ -27,7 +26,7 @@ from dunning_common.web import Pages, Viewer, same_origin
 from dunning_common.web.headers import SharedAssets, page_headers
 from dunning_common.web.pages import PageError
 from notifier.content.model import NoSuchTextError
-from notifier.desk.view import HINTS, HOME, SAID, SECTIONS, Form, refused
+from notifier.desk.view import HOME, SAID, SECTIONS
 from notifier.desk.words import plain
 from notifier.domain.message import Message
 from notifier.entrypoints.paging import after
@@ -44,8 +43,6 @@ from notifier.handlers import (
 from notifier.handlers.write import open_content
 from notifier.portal.files import Upload
 from notifier.ports.ledger import Ledger, LedgerUnavailableError
-
-_Body = TypeVar("_Body", bound=BaseModel)
 
 ASSETS = "/desk-assets"
 READ, WRITE = "notices:read", "notices:write"
@@ -278,26 +275,6 @@ def _texts(fields: Mapping[str, str | UploadFile]) -> dict[str, str]:
         for name, value in fields.items()
         if isinstance(value, str)
     }
-
-
-def read(body: type[_Body], typed: Mapping[str, Any]) -> _Body | Form:
-    """The form as the API's own body, or with the remedies for what is wrong."""
-    try:
-        return body.model_validate(typed)
-    except ValidationError as error:
-        return refused(
-            {name: value for name, value in typed.items() if isinstance(value, str)},
-            [(each["loc"], each["msg"]) for each in error.errors()],
-        )
-
-
-def with_problem(typed: Mapping[str, str], problem: ProblemError) -> Form:
-    """The form with what the API would answer, by the field that it points to."""
-    found = {}
-    for each in problem.errors:
-        field = each.pointer.rpartition("/")[2]
-        found[field if field in HINTS else "form"] = each.detail
-    return Form(typed=typed, errors=found or {"form": problem.detail or problem.title})
 
 
 async def opened(ledger: Ledger, message: Message, sealed: bytes) -> bytes:

@@ -14,16 +14,8 @@ from notifier.desk.issues import Asked, Row
 from notifier.desk.view import HINTS, HOME, SHOWN, Form, page_of
 from notifier.domain.issues import IssueKind
 from notifier.domain.redaction import redact
-from notifier.entrypoints.desk.frame import (
-    Frame,
-    begin,
-    fields_of,
-    id_of,
-    in_words,
-    missing,
-    read,
-    to,
-)
+from notifier.entrypoints.desk.forms import Page, RefusedError, act_on, read
+from notifier.entrypoints.desk.frame import Frame, begin, id_of, in_words, missing, to
 from notifier.entrypoints.feedback import AssignBody, CloseBody
 from notifier.entrypoints.paging import cursor_of
 from notifier.handlers.strangers import NoSuchDebtorError, Strangers
@@ -69,19 +61,21 @@ class IssueDesk:
 
     async def close(self, request: Request, viewer: Viewer) -> Response:
         """Take an issue from the list."""
-        fields = await fields_of(request)
-        issue_id = id_of(fields.pop("issue_id", ""))
-        body = read(CloseBody, fields)
-        if isinstance(body, Form):
-            wrong = Form(typed={**body.typed, "issue_id": str(issue_id)}, errors=body.errors)
-            return await self.list(request, viewer, form=wrong)
-        async with self._db.tenant(viewer.tenant) as connection:
-            closed = await self._issues.close(
-                connection, issue_id, person=viewer.principal.subject, note=redact(body.note)
-            )
-        if closed is None:
-            raise missing()
-        return to(viewer, PATH, "closed", **_here(request))
+
+        async def act(fields: dict[str, str]) -> Response:
+            rest = dict(fields)
+            issue_id = id_of(rest.pop("issue_id", ""))
+            body = read(CloseBody, rest)
+            async with self._db.tenant(viewer.tenant) as connection:
+                closed = await self._issues.close(
+                    connection, issue_id, person=viewer.principal.subject, note=redact(body.note)
+                )
+            if closed is None:
+                raise missing()
+            return to(viewer, PATH, "closed", **_here(request))
+
+        page = Page(path=PATH, again=lambda form: self.list(request, viewer, form=form))
+        return await act_on(request, viewer, page, act)
 
     async def words(
         self, request: Request, viewer: Viewer, inbound_id: UUID, *, form: Form | None = None
@@ -100,23 +94,23 @@ class IssueDesk:
 
     async def assign(self, request: Request, viewer: Viewer, inbound_id: UUID) -> Response:
         """Give a stranger's words to a debtor."""
-        fields = await fields_of(request)
-        body = read(AssignBody, fields)
-        if isinstance(body, Form):
-            return await self.words(request, viewer, inbound_id, form=body)
-        try:
-            with in_words():
+
+        async def act(fields: dict[str, str]) -> Response:
+            body, person = read(AssignBody, fields), viewer.principal.subject
+            try:
                 response_id = await self._strangers.assign(
-                    viewer.tenant,
-                    inbound_id,
-                    debtor_id=body.debtor_id,
-                    person=viewer.principal.subject,
+                    viewer.tenant, inbound_id, debtor_id=body.debtor_id, person=person
                 )
-        except NoSuchDebtorError:
-            words = f"The ledger knows no such debtor, or erased it. {HINTS['debtor_id']}"
-            wrong = Form(typed=fields, errors={"debtor_id": words})
-            return await self.words(request, viewer, inbound_id, form=wrong)
-        return to(viewer, f"{HOME}/answers/{response_id}", "assigned")
+            except NoSuchDebtorError as error:
+                words = f"The ledger knows no such debtor, or erased it. {HINTS['debtor_id']}"
+                raise RefusedError({"debtor_id": words}) from error
+            return to(viewer, f"{HOME}/answers/{response_id}", "assigned")
+
+        page = Page(
+            path=f"{PATH}/replies/{inbound_id}",
+            again=lambda form: self.words(request, viewer, inbound_id, form=form),
+        )
+        return await act_on(request, viewer, page, act)
 
 
 def _here(request: Request) -> dict[str, str]:

@@ -21,8 +21,9 @@ from dunning_common.web.pages import PageError
 from notifier.adapters.pdf_pictures import pictures_of
 from notifier.content.model import Rendered
 from notifier.content.sms import segments
-from notifier.desk.view import HOME, Form
-from notifier.entrypoints.desk.frame import Frame, download, fields_of, read
+from notifier.desk.view import HOME
+from notifier.entrypoints.desk.forms import RefusedError, read
+from notifier.entrypoints.desk.frame import Frame, download, fields_of
 from notifier.entrypoints.templates import PreviewBody, refusals
 from notifier.handlers.edit_templates import TemplateEditor
 from notifier.ports.templates import TextKey
@@ -35,6 +36,9 @@ PREVIEW_CSP = (
     "form-action 'none'; frame-ancestors 'self'"
 )
 """The policy of a look: e-mails carry their style in place, and nothing else is let in."""
+
+
+_COUNTRY_CHARS = 2
 
 
 def look_pages(frame: Frame, editor: TemplateEditor) -> APIRouter:
@@ -73,6 +77,7 @@ def look_pages(frame: Frame, editor: TemplateEditor) -> APIRouter:
 def look_form(key: TextKey, fields: Mapping[str, str]) -> dict[str, Any]:
     """The editor's form as the API's body."""
     charges = {"with": True, "without": False}.get(fields.get("charges", ""))
+    lives = fields.get("lives", "")
     wanted: dict[str, Any] = {
         "template": key[0],
         "language": key[1],
@@ -81,6 +86,8 @@ def look_form(key: TextKey, fields: Mapping[str, str]) -> dict[str, Any]:
         "notice_id": fields.get("notice_id", "").strip() or None,
         "invoices": fields.get("invoices", "").strip() or 2,
         "charges": charges,
+        "kind": fields.get("kind") or None,
+        "country" if len(lives) == _COUNTRY_CHARS else "jurisdiction": lives or None,
     }
     version = fields.get("version", "")
     return wanted | ({"version": version} if version and not wanted["source"] else {})
@@ -111,11 +118,11 @@ async def _look(
     editor: TemplateEditor, viewer: Viewer, key: TextKey, fields: Mapping[str, str]
 ) -> Rendered | str:
     """What somebody would get, or in words why nobody can."""
-    body = read(PreviewBody, look_form(key, fields))
-    if isinstance(body, Form):
-        return " ".join(body.errors.values())
     try:
+        body = read(PreviewBody, look_form(key, fields))
         with refusals():
             return await editor.look(viewer.tenant, body.look())
+    except RefusedError as refused:
+        return " ".join(refused.errors.values())
     except ProblemError as problem:
         return problem.detail or problem.title

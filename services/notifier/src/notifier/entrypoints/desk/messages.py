@@ -11,23 +11,20 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from dunning_common.clock import Clock
 from dunning_common.db import Database
 from dunning_common.web import Viewer
-from notifier.desk.messages import Asked, Line, PaperRow, Row, file_name_of, rows_of
+from notifier.desk.messages import Asked, Line, PaperRow, Row, file_name_of, rows_of, saved_by
 from notifier.desk.view import HOME, SHOWN, Form, page_of
-from notifier.desk.words import moment
 from notifier.domain.message import State
 from notifier.entrypoints.api import ResolveBody
+from notifier.entrypoints.desk.forms import Page, RefusedError, act_on, act_on_fields, read
 from notifier.entrypoints.desk.frame import (
     Frame,
     begin,
     download,
-    fields_of,
     id_of,
     in_words,
     missing,
     opened,
     posted_of,
-    read,
-    to,
 )
 from notifier.entrypoints.desk.papers import paper_of
 from notifier.entrypoints.paging import cursor_of
@@ -35,12 +32,9 @@ from notifier.handlers.proofs import ProofKeeper, ProofRefusedError
 from notifier.handlers.resolve import NotUnknownError, Resolver
 from notifier.ports.ledger import Ledger
 from notifier.ports.reading import MessageReading, MessageView
-from notifier.ports.responses import Responses
+from notifier.ports.responses import CONTENT_READ, Responses
 
 PATH = f"{HOME}/messages"
-
-_SAVED = "content_read"
-"""How the log calls it that somebody saved the exact bytes."""
 
 
 class MessageDesk:
@@ -108,7 +102,7 @@ class MessageDesk:
             status=HTTPStatus.UNPROCESSABLE_ENTITY if form or paper else HTTPStatus.OK,
             message=row,
             history=[Line.of(attempt) for attempt in history],
-            saved=[(moment(line.at), line.actor) for line in log if line.action == _SAVED],
+            saved=saved_by(log),
             papers=[PaperRow.of(kept) for kept in papers],
             form=form or Form.empty(),
             paper=paper or Form.empty(),
@@ -116,21 +110,24 @@ class MessageDesk:
 
     async def resolve(self, request: Request, viewer: Viewer, message_id: UUID) -> Response:
         """Say what became of an unknown message."""
-        body = read(ResolveBody, await fields_of(request))
-        if isinstance(body, Form):
-            return await self.show(request, viewer, message_id, form=body)
-        try:
-            with in_words():
-                await self._resolver.resolve(
-                    viewer.tenant,
-                    message_id,
-                    outcome=body.outcome,
-                    note=body.note,
-                    person=viewer.principal.subject,
-                )
-        except NotUnknownError:
-            return to(viewer, f"{PATH}/{message_id}", "not_unknown")
-        return to(viewer, f"{PATH}/{message_id}", "resolved")
+
+        async def act(fields: dict[str, str]) -> str:
+            body = read(ResolveBody, fields)
+            await self._resolver.resolve(
+                viewer.tenant,
+                message_id,
+                outcome=body.outcome,
+                note=body.note,
+                person=viewer.principal.subject,
+            )
+            return "resolved"
+
+        page = Page(
+            path=f"{PATH}/{message_id}",
+            again=lambda form: self.show(request, viewer, message_id, form=form),
+            late={NotUnknownError: "not_unknown"},
+        )
+        return await act_on(request, viewer, page, act)
 
     async def content(self, viewer: Viewer, message_id: UUID) -> Response:
         """The exact bytes of the last attempt, to save; who does so is written down first.
@@ -150,33 +147,39 @@ class MessageDesk:
             sealed = await self._reading.content(connection, message_id)
             if view is None or sealed is None:
                 raise missing()
-            await self._responses.log(connection, viewer.tenant, str(message_id), _SAVED, person)
+            await self._responses.log(
+                connection, viewer.tenant, str(message_id), CONTENT_READ, person
+            )
         return view, sealed
 
     async def keep_paper(self, request: Request, viewer: Viewer, message_id: UUID) -> Response:
         """Keep a paper that proves what became of a letter."""
         typed, upload = await posted_of(request)
-        paper = paper_of(typed, upload)
-        if isinstance(paper, Form):
-            return await self.show(request, viewer, message_id, paper=paper)
-        try:
-            with in_words():
+
+        async def act(fields: dict[str, str]) -> str:
+            paper = paper_of(fields, upload)
+            today = self._clock.now().date()
+            person = viewer.principal.subject
+            try:
                 await self._keeper.keep(
-                    viewer.tenant,
-                    message_id,
-                    paper,
-                    person=viewer.principal.subject,
-                    today=self._clock.now().date(),
+                    viewer.tenant, message_id, paper, person=person, today=today
                 )
-        except ProofRefusedError as error:
-            wrong = Form(typed=typed, errors={"form": f"{error}."})
-            return await self.show(request, viewer, message_id, paper=wrong)
-        return to(viewer, f"{PATH}/{message_id}", "proof_kept")
+            except ProofRefusedError as error:
+                raise RefusedError({"form": f"{error}."}) from error
+            return "proof_kept"
+
+        page = Page(
+            path=f"{PATH}/{message_id}",
+            again=lambda form: self.show(request, viewer, message_id, paper=form),
+        )
+        return await act_on_fields(typed, viewer, page, act)
 
     async def paper(self, viewer: Viewer, message_id: UUID, proof_id: UUID) -> Response:
         """A paper's file, to save."""
         with in_words():
-            kept, content = await self._keeper.file(viewer.tenant, message_id, proof_id)
+            kept, content = await self._keeper.file(
+                viewer.tenant, message_id, proof_id, person=viewer.principal.subject
+            )
         return download(content, kept.file_name, kept.media_type)
 
 

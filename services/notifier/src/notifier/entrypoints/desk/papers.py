@@ -8,8 +8,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from notifier.desk.view import HINTS, Form
-from notifier.entrypoints.desk.frame import read
+from notifier.desk.view import HINTS
+from notifier.entrypoints.desk.forms import RefusedError, read
 from notifier.handlers.proofs import LARGEST_BYTES, Paper
 from notifier.portal.files import Upload
 from notifier.ports.proofs import ProofKind
@@ -25,16 +25,18 @@ class PaperBody(BaseModel):
     reference: Annotated[str, Field(max_length=100, pattern=r"^[^\x00-\x1f]*$")] = ""
 
 
-def paper_of(typed: Mapping[str, str], file: Upload | None) -> Paper | Form:
-    """The paper, or the form with what is missing."""
+def paper_of(typed: Mapping[str, str], file: Upload | None) -> Paper:
+    """The paper as the form and its file say it.
+
+    Raises:
+        RefusedError: what is missing, by field.
+    """
     body = read(PaperBody, typed)
-    if isinstance(body, Form):
-        return body
     if file is not None and not file.is_whole:
         words = f"It is larger than {LARGEST_BYTES // 2**20} MB: make a smaller scan."
-        return Form(typed=typed, errors={"file": words})
+        raise RefusedError({"file": words})
     if file is None or not file.content:
-        return Form(typed=typed, errors={"file": HINTS["file"]})
+        raise RefusedError({"file": HINTS["file"]})
     return Paper(
         kind=body.kind,
         happened_on=body.date,

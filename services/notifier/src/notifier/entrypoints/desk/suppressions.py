@@ -10,7 +10,6 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from dunning_common.db import Database
-from dunning_common.problems import ProblemError
 from dunning_common.web import Viewer
 from notifier.desk.suppressions import (
     CHANNELS,
@@ -23,15 +22,8 @@ from notifier.desk.suppressions import (
 from notifier.desk.view import HOME, SHOWN, Form, page_of
 from notifier.domain.redaction import redact
 from notifier.domain.suppression import Cause
-from notifier.entrypoints.desk.frame import (
-    Frame,
-    begin,
-    fields_of,
-    missing,
-    read,
-    to,
-    with_problem,
-)
+from notifier.entrypoints.desk.forms import Page, act_on, read
+from notifier.entrypoints.desk.frame import Frame, begin, missing, to
 from notifier.entrypoints.paging import cursor_of
 from notifier.entrypoints.suppressions import SuppressBody, suppression_of
 from notifier.handlers.suppressing import Suppressor
@@ -87,19 +79,17 @@ class SuppressionDesk:
 
     async def add(self, request: Request, viewer: Viewer) -> Response:
         """Write to an address no more."""
-        fields = await fields_of(request)
-        body = read(SuppressBody, address_form(fields))
-        if isinstance(body, Form):
-            wrong = Form(typed=fields, errors=body.errors)
-            return await self.list(request, viewer, form=wrong)
-        try:
+
+        async def act(fields: dict[str, str]) -> Response:
+            body = read(SuppressBody, address_form(fields))
             wanted = suppression_of(body, tenant=viewer.tenant, person=viewer.principal.subject)
-        except ProblemError as problem:
-            return await self.list(request, viewer, form=with_problem(fields, problem))
-        async with self._db.tenant(viewer.tenant) as connection:
-            added = await self._suppressor.add(connection, [wanted])
-        target = f"{PATH}/{wanted.channel}/{wanted.recipient_hash}"
-        return to(viewer, target, "listed" if added else "listed_before")
+            async with self._db.tenant(viewer.tenant) as connection:
+                added = await self._suppressor.add(connection, [wanted])
+            target = f"{PATH}/{wanted.channel}/{wanted.recipient_hash}"
+            return to(viewer, target, "listed" if added else "listed_before")
+
+        page = Page(path=PATH, again=lambda form: self.list(request, viewer, form=form))
+        return await act_on(request, viewer, page, act)
 
     async def show(
         self,
@@ -133,21 +123,24 @@ class SuppressionDesk:
     async def lift(self, request: Request, viewer: Viewer, place: tuple[str, str]) -> Response:
         """Write to an address again."""
         channel, recipient_hash = place
-        fields = {name: value for name, value in (await fields_of(request)).items() if value}
-        body = read(LiftBody, fields)
-        if isinstance(body, Form):
-            return await self.show(request, viewer, place, form=body)
-        async with self._db.tenant(viewer.tenant) as connection:
-            lifted = await self._suppressor.lift(
-                connection,
-                [(viewer.tenant, channel, recipient_hash)],
-                causes=set(Cause) if body.cause is None else {body.cause},
-                source=f"person:{viewer.principal.subject}",
-                note=redact(body.note),
-            )
-        return to(
-            viewer, f"{PATH}/{channel}/{recipient_hash}", "lifted" if lifted else "nothing_lifted"
+
+        async def act(fields: dict[str, str]) -> str:
+            body = read(LiftBody, {name: value for name, value in fields.items() if value})
+            async with self._db.tenant(viewer.tenant) as connection:
+                lifted = await self._suppressor.lift(
+                    connection,
+                    [(viewer.tenant, channel, recipient_hash)],
+                    causes=set(Cause) if body.cause is None else {body.cause},
+                    source=f"person:{viewer.principal.subject}",
+                    note=redact(body.note),
+                )
+            return "lifted" if lifted else "nothing_lifted"
+
+        page = Page(
+            path=f"{PATH}/{channel}/{recipient_hash}",
+            again=lambda form: self.show(request, viewer, place, form=form),
         )
+        return await act_on(request, viewer, page, act)
 
 
 def suppression_pages(frame: Frame, desk: SuppressionDesk) -> APIRouter:

@@ -12,12 +12,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from dunning_common.problems import ProblemError
 from dunning_common.web import Viewer
 from notifier.content.model import TemplateError
 from notifier.content.render import Renderer
 from notifier.desk.texts import (
     CHANNELS,
+    PLACES,
     TRIAL_CHANNELS,
     diff_lines,
     families_of,
@@ -26,21 +26,15 @@ from notifier.desk.texts import (
 )
 from notifier.desk.view import HOME, Form
 from notifier.domain.outcome import Sent
-from notifier.entrypoints.desk.frame import (
-    Frame,
-    fields_of,
-    in_words,
-    missing,
-    read,
-    to,
-    with_problem,
-)
+from notifier.entrypoints.desk.forms import Page, RefusedError, act_on, read
+from notifier.entrypoints.desk.frame import Frame, in_words, missing
 from notifier.entrypoints.desk.looks import EDITOR_CSP, look_form
 from notifier.entrypoints.template_editor import SaveBody
-from notifier.entrypoints.templates import TrialBody, refusals
+from notifier.entrypoints.templates import TrialBody, busy, refusals
 from notifier.handlers.edit_templates import TemplateEditor
 from notifier.handlers.send_trial import TrialSender
 from notifier.ports.templates import TextKey
+from notifier.ports.trial import TrialBusyError
 
 PATH = f"{HOME}/texts"
 
@@ -96,72 +90,67 @@ class TextDesk:
             uses=uses_of(state.uses),
             channels=CHANNELS,
             trial_channels=TRIAL_CHANNELS,
+            places=PLACES,
             form=form or Form.empty(source=source, channel="email", invoices="2", use="yes"),
         )
 
     async def save(self, request: Request, viewer: Viewer, key: TextKey) -> Response:
         """Store a version, after trying it on every edge case."""
-        fields = await fields_of(request)
-        target = f"{PATH}/{key[0]}/{key[1]}"
-        wants_use = fields.get("use") == "yes"
-        body = read(
-            SaveBody,
-            {
+
+        async def act(fields: dict[str, str]) -> str:
+            typed = {
                 "source": fields.get("source", ""),
                 "note": fields.get("note", "").strip(),
-                "use": wants_use,
-            },
-        )
-        if isinstance(body, Form):
-            wrong = Form(typed=fields, errors=body.errors)
-            return await self.show(request, viewer, key, form=wrong)
-        try:
-            with in_words():
+                "use": fields.get("use") == "yes",
+            }
+            body, person = read(SaveBody, typed), viewer.principal.subject
+            try:
                 _, is_new = await self._editor.save(
-                    viewer.tenant,
-                    key,
-                    body.source,
-                    note=body.note,
-                    person=viewer.principal.subject,
-                    use=body.use,
+                    viewer.tenant, key, body.source, note=body.note, person=person, use=body.use
                 )
-        except TemplateError as error:
-            words = f"This text was not stored. {error.place}: {error.reason}."
-            wrong = Form(typed=fields, errors={"source": words})
-            return await self.show(request, viewer, key, form=wrong)
-        said = "saved" if is_new else "unchanged"
-        return to(viewer, target, f"{said}_used" if body.use else said)
+            except TemplateError as error:
+                words = f"This text was not stored. {error.place}: {error.reason}."
+                raise RefusedError({"source": words}) from error
+            except TrialBusyError as error:
+                raise RefusedError({"source": f"Not stored. {busy().title}"}) from error
+            said = "saved" if is_new else "unchanged"
+            return f"{said}_used" if body.use else said
+
+        return await act_on(request, viewer, self._page(request, viewer, key), act)
 
     async def trial(self, request: Request, viewer: Viewer, key: TextKey) -> Response:
         """Send what stands in the editor to one address, marked as a test."""
-        fields = await fields_of(request)
-        body = read(TrialBody, look_form(key, fields) | {"to": fields.get("to", "").strip()})
-        if isinstance(body, Form):
-            wrong = Form(typed=fields, errors=body.errors)
-            return await self.show(request, viewer, key, form=wrong)
-        try:
+
+        async def act(fields: dict[str, str]) -> Response:
+            body = read(TrialBody, look_form(key, fields) | {"to": fields.get("to", "").strip()})
             with refusals():
                 outcome = await self._trials.send(
                     viewer.tenant, body.look(), to=body.to, person=viewer.principal.subject
                 )
-        except ProblemError as problem:
-            wrong = with_problem(fields, problem)
-            return await self.show(request, viewer, key, form=wrong)
-        if isinstance(outcome, Sent):
+            if not isinstance(outcome, Sent):
+                reason = getattr(outcome, "reason", "it took too long to begin")
+                raise RefusedError({"to": f"Not sent: {reason}."})
             told = Form(typed=fields | {"trial": f"Sent to {body.to}."}, errors={})
             return await self.show(request, viewer, key, form=told)
-        reason = getattr(outcome, "reason", "it took too long to begin")
-        wrong = Form(typed=fields, errors={"to": f"Not sent: {reason}."})
-        return await self.show(request, viewer, key, form=wrong)
+
+        return await act_on(request, viewer, self._page(request, viewer, key), act)
 
     async def use(self, request: Request, viewer: Viewer, key: TextKey) -> Response:
         """Put a version, or the built-in text, to use."""
-        version = _version((await fields_of(request)).get("version", ""))
-        with in_words():
-            await self._editor.use(
-                viewer.tenant, key, version or None, person=viewer.principal.subject
-            )
-        return to(viewer, f"{PATH}/{key[0]}/{key[1]}", "used")
+
+        async def act(fields: dict[str, str]) -> str:
+            version = _version(fields.get("version", "")) or None
+            await self._editor.use(viewer.tenant, key, version, person=viewer.principal.subject)
+            return "used"
+
+        return await act_on(request, viewer, self._page(request, viewer, key), act)
+
+    def _page(self, request: Request, viewer: Viewer, key: TextKey) -> Page:
+        """The editor as the place of a form."""
+        return Page(
+            path=f"{PATH}/{key[0]}/{key[1]}",
+            again=lambda form: self.show(request, viewer, key, form=form),
+        )
 
     async def diff(self, request: Request, viewer: Viewer, key: TextKey) -> HTMLResponse:
         """What changes from one version to another."""
