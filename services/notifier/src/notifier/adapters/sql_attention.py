@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common.db import driver
+from notifier.adapters.sql_batches import WAITS_FOR_A_PERSON
 from notifier.channels.call_list import WAITING
 from notifier.ports.attention import COUNTED_MAX, FAILED_DAYS, Attention
 
@@ -20,10 +21,7 @@ _OPEN = {
         SELECT FROM message AS m LEFT JOIN call_task AS t USING (tenant, message_id)
         WHERE m.channel = 'call' AND m.state = 'planned' AND m.reason = '{WAITING}'
           AND (t.next_call_at IS NULL OR t.next_call_at <= clock_timestamp())""",
-    "batches": """
-        SELECT FROM letter_batch
-        WHERE state = 'unknown'
-           OR error IS NOT NULL AND state IN ('cut', 'ready', 'leaving')""",
+    "batches": f"SELECT FROM letter_batch WHERE {WAITS_FOR_A_PERSON}",
     "issues": "SELECT FROM feedback_issue WHERE closed_at IS NULL",
 }
 _COUNTS = "SELECT " + ", ".join(

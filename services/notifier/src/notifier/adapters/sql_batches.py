@@ -138,6 +138,16 @@ WHERE b.tenant = $1 AND b.batch_id = $2 AND b.tries = coalesce($3, b.tries)
 RETURNING true
 """
 _PAGE = f"SELECT {_COLUMNS} FROM letter_batch AS b WHERE b.seq > $1 ORDER BY b.seq LIMIT $2"
+_NEWEST = f"""
+SELECT {_COLUMNS} FROM letter_batch AS b
+WHERE $1::bigint = 0 OR b.seq < $1 ORDER BY b.seq DESC LIMIT $2
+"""
+WAITS_FOR_A_PERSON = """
+state = 'unknown' OR error IS NOT NULL AND state IN ('cut', 'ready', 'leaving')
+"""
+_WAITING = f"""
+SELECT {_COLUMNS} FROM letter_batch AS b WHERE {WAITS_FOR_A_PERSON} ORDER BY b.seq LIMIT $1
+"""
 _ONE = f"SELECT {_COLUMNS} FROM letter_batch AS b WHERE b.batch_id = $1"
 
 
@@ -217,10 +227,18 @@ class SqlBatches:
             _TAKE_OUT, [tenant for tenant, _ in letters], [each for _, each in letters]
         )
 
-    async def page(self, connection: AsyncConnection, *, after: int, limit: int) -> list[Batch]:
-        """The tenant's batches, oldest first."""
+    async def page(
+        self, connection: AsyncConnection, *, after: int, limit: int, newest_first: bool = False
+    ) -> list[Batch]:
+        """The tenant's batches, oldest first or the other way round."""
         raw = await driver(connection)
-        return [_batch(row) for row in await raw.fetch(_PAGE, after, limit)]
+        page = _NEWEST if newest_first else _PAGE
+        return [_batch(row) for row in await raw.fetch(page, after, limit)]
+
+    async def waiting(self, connection: AsyncConnection, *, limit: int) -> list[Batch]:
+        """Batches that wait for a person, oldest first."""
+        raw = await driver(connection)
+        return [_batch(row) for row in await raw.fetch(_WAITING, limit)]
 
     async def one(
         self, connection: AsyncConnection, batch_id: UUID, *, lock: bool = False

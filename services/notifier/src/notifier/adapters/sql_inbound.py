@@ -40,23 +40,29 @@ _UNREAD = """
 SELECT tenant, inbound_id, source, external_id, channel, content_type, raw, received_at
 FROM inbound WHERE read_at IS NULL ORDER BY tried_at NULLS FIRST, seq LIMIT $1
 """
+_WRITTEN_TO = f"""
+SELECT {MESSAGE_COLUMNS}, n.causation, false AS by_id, m.planned_at, m.seq
+FROM message AS m JOIN notice AS n USING (tenant, notice_id)
+WHERE m.tenant = x.tenant AND m.recipient_hash = x.address_hash
+  AND m.channel = x.channel AND m.attempts > 0
+"""
+_LATEST = "ORDER BY m.planned_at DESC, m.seq DESC LIMIT 1"
+# Addresses are in an index once a message is settled; of those on the wire there are always few.
 _MATCH = f"""
 SELECT x.place, found.*
 FROM jsonb_to_recordset($1::jsonb) AS x (
     place int, tenant text, channel text, message_ids uuid[], address_hash text)
 CROSS JOIN LATERAL (
     SELECT * FROM (
-        (SELECT {MESSAGE_COLUMNS}, n.causation, true AS by_id
+        (SELECT {MESSAGE_COLUMNS}, n.causation, true AS by_id, m.planned_at, m.seq
          FROM message AS m JOIN notice AS n USING (tenant, notice_id)
          WHERE m.tenant = x.tenant AND m.message_id = ANY(x.message_ids)
          ORDER BY array_position(x.message_ids, m.message_id) LIMIT 1)
         UNION ALL
-        (SELECT {MESSAGE_COLUMNS}, n.causation, false AS by_id
-         FROM message AS m JOIN notice AS n USING (tenant, notice_id)
-         WHERE m.tenant = x.tenant AND m.recipient_hash = x.address_hash
-           AND m.channel = x.channel AND m.attempts > 0
-         ORDER BY m.planned_at DESC, m.seq DESC LIMIT 1)
-    ) AS either ORDER BY by_id DESC LIMIT 1
+        ({_WRITTEN_TO} AND m.state NOT IN ('planned', 'sending') {_LATEST})
+        UNION ALL
+        ({_WRITTEN_TO} AND m.state = 'sending' {_LATEST})
+    ) AS any_of ORDER BY by_id DESC, planned_at DESC, seq DESC LIMIT 1
 ) AS found
 """
 # One reader at a time: two that hold the same mail in different wrappings must not both act on it.

@@ -6,6 +6,7 @@ A file may go when what it says is settled and its bytes are kept, sealed, with 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -62,6 +63,11 @@ UPDATE letter_batch SET state = 'unknown', error = $1 WHERE state = 'leaving'
 RETURNING tenant, batch_id
 """
 
+_UNJUDGED = """
+SELECT EXISTS (SELECT FROM message WHERE state = 'sending' AND claimed_at < $1
+    AND channel IN ('letter', 'registered_letter'))
+"""
+
 
 class SqlKeptFiles:
     """See `notifier.ports.post.KeptFiles`."""
@@ -110,6 +116,10 @@ class SqlKeptFiles:
         raw = await driver(connection)
         rows = await raw.fetch(_ABANDON, IN_DOUBT)
         return [(row["tenant"], UUID(bytes=row["batch_id"].bytes)) for row in rows]
+
+    async def unjudged(self, connection: AsyncConnection, *, before: datetime) -> bool:
+        """Whether a letter was claimed before an instant and is `sending` ever since."""
+        return bool(await (await driver(connection)).fetchval(_UNJUDGED, before))
 
 
 def _file(row: asyncpg.Record) -> SpoolFile:

@@ -11,9 +11,9 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dunning_common.columns import RowSet
 from dunning_common.db import driver
 from dunning_common.events.dunning import NoticeRequestedV3
 from dunning_common.events.tenants import TenantRegisteredV1
@@ -92,20 +92,23 @@ WITH wanted AS (
 )
 SELECT tenant, message_id FROM begun
 """
-_SETTLE = """
+_VERDICTS = RowSet(
+    tenant="text", message_id="uuid", fence="bigint", states="text", state="text", reason="text",
+    delay_s="text", provider="text", provider_ref="text", cost_minor="int", sha256="text",
+    actor="text",
+)  # fmt: skip
+_SETTLE = f"""
 WITH verdict AS (
-    SELECT * FROM jsonb_to_recordset($1::jsonb) AS x (
-        tenant text, message_id uuid, fence bigint, states text[], state text, reason text,
-        delay_s float8, provider text, provider_ref text, cost_minor int, sha256 text, actor text)
+    SELECT * FROM {_VERDICTS.source("told")}
 ), locked AS (
     SELECT v.* FROM message AS m JOIN verdict AS v USING (tenant, message_id)
-    WHERE m.fence = v.fence AND m.state = ANY(v.states)
+    WHERE m.fence = v.fence AND m.state = ANY(string_to_array(v.states, ' '))
     ORDER BY m.tenant, m.message_id FOR UPDATE OF m
 ), written AS (
     UPDATE message AS m
     SET state = v.state, reason = v.reason, lease_until = NULL,
         not_before = CASE WHEN v.state = 'planned'
-            THEN clock_timestamp() + make_interval(secs => v.delay_s) ELSE m.not_before END,
+            THEN clock_timestamp() + make_interval(secs => v.delay_s::float8) ELSE m.not_before END,
         provider_ref = coalesce(v.provider_ref, m.provider_ref),
         cost_minor = CASE WHEN v.state = 'sent' THEN v.cost_minor ELSE m.cost_minor END,
         sent_at = CASE WHEN v.state = 'sent' THEN clock_timestamp() ELSE m.sent_at END,
@@ -209,24 +212,24 @@ class SqlMessages:
     ) -> Collection[MessageKey]:
         """Write the verdicts whose fence and state still hold; log all; returns those written."""
         rows = [
-            {
-                "tenant": v.message.tenant,
-                "message_id": v.message.message_id,
-                "fence": v.message.fence,
-                "states": sorted(v.over),
-                "state": v.settlement.state,
-                "reason": v.settlement.reason,
-                "delay_s": v.settlement.delay_s,
-                "provider": v.message.provider,
-                "provider_ref": v.settlement.provider_ref,
-                "cost_minor": v.settlement.cost_minor,
-                "sha256": v.sha256,
-                "actor": v.actor,
-            }
+            (
+                v.message.tenant,
+                v.message.message_id,
+                v.message.fence,
+                " ".join(sorted(v.over)),
+                v.settlement.state,
+                v.settlement.reason,
+                str(v.settlement.delay_s),
+                v.message.provider,
+                v.settlement.provider_ref,
+                v.settlement.cost_minor,
+                v.sha256,
+                v.actor,
+            )
             for v in verdicts
         ]
         raw = await driver(connection)
-        written = await raw.fetch(_SETTLE, orjson.dumps(rows).decode())
+        written = await raw.fetch(_SETTLE, *_VERDICTS.arguments(rows))
         return {(row["tenant"], row["message_id"]) for row in written}
 
     async def expired(self, connection: AsyncConnection, *, limit: int) -> list[Expired]:

@@ -14,6 +14,7 @@ import asyncpg
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dunning_common.columns import RowSet
 from dunning_common.db import driver
 from dunning_common.events.tenants import TenantRegisteredV1
 from notifier.portal.history import SentMessage
@@ -24,14 +25,17 @@ from notifier.ports.portal import Backdrop, LinkView, NewLink
 _SETTINGS_OF = """
 SELECT tenant, document::text AS document FROM portal_settings WHERE tenant = ANY($1)
 """
-_KEEP = """
+_NEW = RowSet(
+    tenant="text", link_id="uuid", digest="bytea", debtor_id="text", invoice_ids="text",
+    notice_id="uuid", message_id="uuid", channel="text", made_by="text", days="int",
+)  # fmt: skip
+_INVOICES = RowSet(invoice_id="text")
+_KEEP = f"""
 INSERT INTO portal_link (tenant, link_id, token_hash, debtor_id, invoice_ids, notice_id,
                          message_id, channel, made_by, expires_at)
-SELECT tenant, link_id, decode(token_hash, 'hex'), debtor_id, invoice_ids, notice_id, message_id,
+SELECT tenant, link_id, digest, debtor_id, invoice_ids::text[], notice_id, message_id,
     channel, made_by, clock_timestamp() + make_interval(days => days)
-FROM jsonb_to_recordset($1::jsonb) AS x (
-    tenant text, link_id uuid, token_hash text, debtor_id text, invoice_ids text[], notice_id uuid,
-    message_id uuid, channel text, made_by text, days integer)
+FROM {_NEW.source("made")}
 ORDER BY tenant, link_id
 ON CONFLICT (tenant, link_id) DO UPDATE
     SET token_hash = excluded.token_hash, made_at = clock_timestamp(),
@@ -76,8 +80,8 @@ WHERE n.tenant = $1 AND n.notice_id = $2
 """
 _SENT = """
 SELECT m.effective_at AS at, m.channel, m.template, m.level, m.level_no
-FROM message AS m
-WHERE m.tenant = $1 AND m.debtor_id = $2 AND m.state = 'sent'
+FROM notice AS n JOIN message AS m USING (tenant, notice_id)
+WHERE n.tenant = $1 AND n.debtor_id = $2 AND m.state = 'sent'
   AND ($3::text[] IS NULL OR m.invoice_ids && $3)
 ORDER BY m.seq DESC LIMIT 20
 """
@@ -98,21 +102,21 @@ class SqlLinks:
         if not links:
             return
         rows = [
-            {
-                "tenant": new.link.tenant,
-                "link_id": new.link.link_id,
-                "token_hash": new.token_hash.hex(),
-                "debtor_id": new.link.debtor_id,
-                "invoice_ids": new.link.invoice_ids,
-                "notice_id": new.link.notice_id,
-                "message_id": new.link.message_id,
-                "channel": new.link.channel,
-                "made_by": new.made_by,
-                "days": new.days,
-            }
+            (
+                new.link.tenant,
+                new.link.link_id,
+                new.token_hash,
+                new.link.debtor_id,
+                _array(new.link.invoice_ids),
+                new.link.notice_id,
+                new.link.message_id,
+                new.link.channel,
+                new.made_by,
+                new.days,
+            )
             for new in links
         ]
-        await (await driver(connection)).execute(_KEEP, orjson.dumps(rows).decode())
+        await (await driver(connection)).execute(_KEEP, *_NEW.arguments(rows))
 
     async def find(self, connection: AsyncConnection, token_hash: bytes) -> Link | None:
         """The link of a token, of any tenant, unless it expired or was revoked."""
@@ -167,6 +171,13 @@ class SqlPortalReading:
             sent=tuple(SentMessage(**dict(found)) for found in sent),
         )
 
+    async def contacts(self, connection: AsyncConnection, debtor_id: str) -> str | None:
+        """The debtor's present contacts, sealed as they travelled; None: erased or unknown."""
+        sealed: str | None = await (await driver(connection)).fetchval(
+            "SELECT ciphertext FROM contact WHERE debtor_id = $1", debtor_id
+        )
+        return sealed
+
     async def settings(self, connection: AsyncConnection) -> dict[str, Any] | None:
         """The tenant's settings as stored, with `stored_by` and `stored_at`; None: defaults."""
         row = await (await driver(connection)).fetchrow(
@@ -202,6 +213,14 @@ def _link(row: asyncpg.Record) -> Link:
         message_id=_known(row["message_id"]),
         channel=row["channel"],
     )
+
+
+def _array(invoice_ids: Collection[str] | None) -> Any:
+    """The ids as PostgreSQL writes an array: a column of arrays is a column of such texts."""
+    if invoice_ids is None:
+        return None
+    (column,) = _INVOICES.arguments([(each,) for each in invoice_ids])
+    return column
 
 
 def _known(own: UUID | None) -> UUID | None:

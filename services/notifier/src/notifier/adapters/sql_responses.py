@@ -46,12 +46,12 @@ SELECT seq, tenant, response_id, debtor_id, kind, source, state, invoice_ids, no
         WHERE f.tenant = r.tenant AND f.response_id = r.response_id ORDER BY file_no) AS file_sizes
 FROM response AS r
 """
-_PAGE = f"""
-{_VIEW}
-WHERE seq > $1 AND ($2::text IS NULL OR kind = $2) AND ($3::text IS NULL OR state = $3)
+_WANTED = """($2::text IS NULL OR kind = $2) AND ($3::text IS NULL OR state = $3)
   AND ($4::text IS NULL OR source = $4) AND ($5::text IS NULL OR debtor_id = $5)
-  AND ($6::text IS NULL OR $6 = ANY(invoice_ids))
-ORDER BY seq LIMIT $7
+  AND ($6::text IS NULL OR $6 = ANY(invoice_ids))"""
+_PAGE = f"{_VIEW} WHERE seq > $1 AND {_WANTED} ORDER BY seq LIMIT $7"
+_NEWEST = f"""
+{_VIEW} WHERE ($1::bigint = 0 OR seq < $1) AND {_WANTED} ORDER BY seq DESC LIMIT $7
 """
 _OF_DEBTOR = f"{_VIEW} WHERE debtor_id = $1 ORDER BY seq DESC LIMIT $2"
 _ONE = f"{_VIEW} WHERE response_id = $1"
@@ -121,9 +121,9 @@ class SqlResponses:
         return [_view(row) for row in rows]
 
     async def page(self, connection: AsyncConnection, wanted: ResponseFilter) -> list[ResponseView]:
-        """Answers in the order in which they came."""
+        """Answers in the order in which they came, or the other way round."""
         rows = await (await driver(connection)).fetch(
-            _PAGE,
+            _NEWEST if wanted.newest_first else _PAGE,
             wanted.after,
             wanted.kind,
             wanted.state,
