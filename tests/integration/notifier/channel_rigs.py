@@ -69,13 +69,15 @@ class Rig:
 
     `taken` are the ids of messages that the provider took; `play` sets how it behaves, and is None
     where nobody outside can misbehave. A channel that `waits` leaves the message to people; one
-    that `always_reaches` needs no address.
+    that keeps it `inside` gives it to nobody before it is recorded as sent, so that sending it
+    alone is no evidence; one that `always_reaches` needs no address.
     """
 
     channel: Channel
     taken: Callable[[], list[str]]
     play: Callable[[Mode], None] | None = None
     waits: bool = False
+    inside: bool = False
     always_reaches: bool = False
 
 
@@ -196,13 +198,12 @@ async def spool(folder: Path) -> AsyncIterator[Rig]:
 
 @asynccontextmanager
 async def call_list(_: Path) -> AsyncIterator[Rig]:
-    yield Rig(channel=CallListChannel(), taken=list, waits=True)
+    yield Rig(channel=CallListChannel(), taken=list, waits=True, inside=True)
 
 
 @asynccontextmanager
 async def in_app(_: Path) -> AsyncIterator[Rig]:
-    # What it takes it has taken already: the message itself is what is kept.
-    yield Rig(channel=InAppChannel(), taken=lambda: [str(ID)], always_reaches=True)
+    yield Rig(channel=InAppChannel(), taken=list, inside=True, always_reaches=True)
 
 
 @asynccontextmanager
@@ -242,3 +243,7 @@ RIGS = {
 """By the name of the provider."""
 
 REMOTE = ("smtp", "sendgrid", "twilio", "pingen")
+"""Those that hand a message to somebody else, who alone knows afterwards whether they have it."""
+
+PROVABLE = ("spool", "call_list", "in_app")
+"""Those that can tell it themselves."""

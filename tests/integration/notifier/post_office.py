@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pydantic import SecretStr
 
 from dunning_common.clock import SystemClock
@@ -21,6 +23,27 @@ from notifier.handlers.send import Crash, no_crash
 from notifier.ports.post import Batch, BatchBinder, HandOver
 from notifier.testing import FakeSftp
 from tests.integration.notifier.conftest import TENANT, Postman, notice
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Where batches lie."""
+    return tmp_path / "batches"
+
+
+@pytest.fixture(autouse=True)
+def letters_wait_for_their_batch(postman: Postman) -> None:
+    """For every test of a module that imports it."""
+    batched(postman)
+
+
+@pytest.fixture
+async def printer(tmp_path: Path) -> AsyncIterator[FakeSftp]:
+    """A printing house's server."""
+    (tmp_path / "printer").mkdir()
+    async with FakeSftp(tmp_path / "printer") as server:
+        yield server
+
 
 NOW = BatchRule(largest=100, wait_s=0.0, retry_base_s=0.0)
 DOOR = DoorRule(costs_minor={"letter": 150, "registered_letter": 600})

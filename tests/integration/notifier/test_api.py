@@ -115,7 +115,8 @@ async def test_messages_are_listed_by_notice_invoice_and_state_page_by_page(
     assert [i["debtor_id"] for i in (await listed(invoice_id="j2"))["items"]] == ["d2"]
     by_notice = await listed(notice_id=str(notices[2].notice_id))
     assert [i["debtor_id"] for i in by_notice["items"]] == ["d3"]
-    assert len((await listed(state="failed"))["items"]) == 1
+    (failed,) = (await listed(state="failed"))["items"]
+    assert "Correct the address in the ERP" in failed["remedy"]
     assert len((await listed(state="sent"))["items"]) == 2
 
 

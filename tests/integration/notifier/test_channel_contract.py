@@ -11,12 +11,22 @@ import pytest
 
 from dunning_common.events.contacts import Contacts
 from notifier.carriers import make_channels
-from notifier.channels.base import Deferred, Late, Provable, Recipient, Refused, Sent, Unknown
+from notifier.channels.base import (
+    Deferred,
+    Late,
+    Outcome,
+    Provable,
+    Recipient,
+    Refused,
+    Sent,
+    Unknown,
+)
 from notifier.settings import Settings
 from notifier.testing import Mode
 from tests.integration.notifier.channel_rigs import (
     CONTACTS,
     ID,
+    PROVABLE,
     REMOTE,
     RIGS,
     Rig,
@@ -126,7 +136,7 @@ async def test_a_message_that_can_go_is_taken_once(rig: Rig) -> None:
     else:
         assert isinstance(outcome, Sent)
         assert outcome.provider_ref
-        assert rig.taken() == [str(ID)]
+        assert rig.taken() == ([] if rig.inside else [str(ID)])
 
 
 async def test_after_the_deadline_nothing_leaves(rig: Rig) -> None:
@@ -138,19 +148,44 @@ async def test_after_the_deadline_nothing_leaves(rig: Rig) -> None:
     assert rig.taken() == before
 
 
-async def test_what_can_be_proved_was_not_sent_before_it_was_sent(rig: Rig) -> None:
-    sent = parcel_of(rig.channel, draft_for(rig.channel))
+async def test_who_cannot_prove_that_a_message_was_sent_has_somebody_else_to_carry_it(
+    tmp_path: Path,
+) -> None:
+    proving = set()
+    for name, made in RIGS.items():
+        async with made(tmp_path) as rig:
+            if isinstance(rig.channel, Provable):
+                proving.add(name)
+            await rig.channel.close()
 
-    async def find() -> Sent | None:
-        assert isinstance(rig.channel, Provable)
-        return await rig.channel.find(tenant="acme", message_id=ID, on=sent.on, sha256=sent.sha256)
+    assert proving == set(PROVABLE)
+    assert set(RIGS) - proving == set(REMOTE)
 
-    if isinstance(rig.channel, Provable):
-        assert await find() is None
+
+@pytest.mark.parametrize("name", PROVABLE)
+async def test_what_can_be_proved_is_found_once_it_was_sent_and_not_before(
+    name: str, tmp_path: Path
+) -> None:
+    async with RIGS[name](tmp_path) as rig:
+        sent = parcel_of(rig.channel, draft_for(rig.channel))
+
+        async def find(message_id: UUID = ID, sha256: str = sent.sha256) -> Outcome | None:
+            assert isinstance(rig.channel, Provable)
+            return await rig.channel.find(
+                tenant="acme", message_id=message_id, on=sent.on, sha256=sha256
+            )
+
+        before = await find()
+        late = await rig.channel.send(sent, too_late())
+        after_late = await find()
         outcome = await rig.channel.send(sent, in_time())
-        assert await find() in (outcome, None)
-    else:
-        assert rig.play is not None  # who cannot prove it has somebody else to carry it
+        await rig.channel.close()
+
+        assert (before, after_late) == (None, None)
+        assert isinstance(late, Late | Deferred)
+        assert await find() == (None if rig.inside else outcome)
+        assert await find(OTHER_ID) is None
+        assert not isinstance(await find(sha256="0" * 64), Sent)
 
 
 async def test_closing_twice_does_no_harm(rig: Rig) -> None:

@@ -499,7 +499,31 @@ async def test_sendgrid_takes_a_mail_with_our_id_in_it() -> None:
             "tenant": "acme",
         }
         assert [part["type"] for part in mail["content"]] == ["text/plain", "text/html"]
-        assert mail["tracking_settings"]["open_tracking"] == {"enable": False}
+
+
+async def test_sendgrid_is_told_to_add_and_to_watch_nothing_whatever_the_account_says() -> None:
+    async with FakeSendGrid() as fake, sendgrid_to(fake.url) as channel:
+        await channel.send(parcel(channel), in_time())
+
+        mail = json.loads(fake.heard[0].body)
+        off = {"enable": False}
+        assert mail["tracking_settings"] == {
+            "click_tracking": off,
+            "open_tracking": off,
+            "subscription_tracking": off,
+            "ganalytics": off,
+        }
+        assert mail["mail_settings"] == {"footer": off}
+
+
+@pytest.mark.parametrize("subject", [None, "", " \r\n "])
+async def test_sendgrid_gets_no_mail_without_a_subject(subject: str | None) -> None:
+    async with FakeSendGrid() as fake, sendgrid_to(fake.url) as channel:
+        mute = replace(draft(), rendered=replace(RENDERED, subject=subject))
+
+        with pytest.raises(ValueError, match="without a subject: give the text one"):
+            channel.freeze(mute)
+        assert fake.heard == []
 
 
 @pytest.mark.parametrize(
@@ -594,6 +618,21 @@ async def test_twilio_costs_count_segments_and_a_service_id_is_not_a_number() ->
 
 
 @pytest.mark.parametrize(
+    ("keeps_s", "validity"),
+    [(None, None), (0.0, "1"), (59.9, "59"), (36_000.0, "36000"), (46_800.0, "36000")],
+)
+async def test_twilio_may_keep_a_text_only_as_long_as_it_may_arrive(
+    keeps_s: float | None, validity: str | None
+) -> None:
+    async with FakeTwilio() as fake, twilio_to(fake.url) as channel:
+        await channel.send(
+            replace(parcel(channel, draft("+33612345678")), keeps_s=keeps_s), in_time()
+        )
+
+        assert fake.texts[0].get("ValidityPeriod") == validity
+
+
+@pytest.mark.parametrize(
     ("mode", "expected"),
     [
         (Mode.BUSY, Refused(reason="http_429 20429 no", retry=True)),
@@ -637,7 +676,10 @@ def letter(
 
 
 def files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    """All but the marks of what was posted, which stay."""
+    return sorted(
+        path for path in folder.rglob("*") if path.is_file() and ".posted" not in path.parts
+    )
 
 
 async def test_a_letter_lies_in_the_spool_with_its_slip(tmp_path: Path) -> None:
@@ -654,7 +696,9 @@ async def test_a_letter_lies_in_the_spool_with_its_slip(tmp_path: Path) -> None:
     assert sorted(p.name for p in path.parent.iterdir()) == [f"{ID}.json", f"{ID}.pdf"]
 
 
-async def test_a_letter_posted_again_is_still_one_letter(tmp_path: Path) -> None:
+async def test_a_letter_posted_by_five_at_once_is_one_letter_and_each_says_what_it_saw(
+    tmp_path: Path,
+) -> None:
     channel = LetterSpoolChannel(tmp_path, kind="letter")
 
     outcomes = await asyncio.gather(
@@ -664,7 +708,10 @@ async def test_a_letter_posted_again_is_still_one_letter(tmp_path: Path) -> None
         )
     )
 
-    assert all(isinstance(outcome, Sent) for outcome in outcomes)
+    afterwards = await channel.send(letter(channel), in_time())
+    assert {type(outcome) for outcome in outcomes} <= {Sent, Unknown}
+    assert any(isinstance(outcome, Sent) for outcome in outcomes)
+    assert isinstance(afterwards, Sent)
     assert len(files(tmp_path)) == 2
 
 

@@ -8,7 +8,6 @@ import csv
 import functools
 import random
 from collections import deque
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,32 +43,19 @@ from tests.integration.notifier.conftest import (
 from tests.integration.notifier.post_office import (
     DOOR,
     NOW,
-    batched,
     batcher,
     batches_of,
     in_time,
     letters_in,
+    letters_wait_for_their_batch,
     names,
+    out,
     post,
+    printer,
     to_printer,
 )
 
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "batches"
-
-
-@pytest.fixture(autouse=True)
-def letters_wait_for_their_batch(postman: Postman) -> None:
-    batched(postman)
-
-
-@pytest.fixture
-async def printer(tmp_path: Path) -> AsyncIterator[FakeSftp]:
-    (tmp_path / "printer").mkdir()
-    async with FakeSftp(tmp_path / "printer") as server:
-        yield server
+__all__ = ["letters_wait_for_their_batch", "out", "printer"]
 
 
 async def only(postman: Postman) -> Batch:
@@ -760,7 +746,7 @@ async def test_through_kills_breaks_and_payments_each_letter_leaves_once_or_not_
 
 
 _POINTS = ("after_begin", "after_permit", "before_release", "after_release", "never")
-_TROUBLES = [trouble for trouble in SftpTrouble if trouble is not SftpTrouble.FETCHED]
+_TROUBLES = sorted(set(SftpTrouble) - {SftpTrouble.FETCHED, SftpTrouble.SLEEPS})
 
 
 async def test_a_letter_that_somebody_took_from_the_spool_is_unknown(

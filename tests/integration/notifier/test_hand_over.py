@@ -10,7 +10,7 @@ import resource
 import shutil
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import pytest
 
 from notifier.adapters.batch_folder import FolderHandOver, draft_of
 from notifier.channels.base import Deadline, DeadlinePassedError
-from notifier.ports.post import HandOver, HandOverError, InDoubtError, Whereabouts
+from notifier.ports.post import Exit, HandOver, HandOverError, InDoubtError, Whereabouts
 from notifier.testing import FakeSftp, SftpTrouble
 from tests.integration.notifier.post_office import to_printer
 
@@ -41,8 +41,11 @@ class Way:
     home: Path
     there: Path
 
-    def bind(self, *names: str) -> Path:
-        draft = draft_of(self.home, 1)
+    def open(self, *, try_no: int = 1) -> AbstractAsyncContextManager[Exit]:
+        return self.over.open(self.home, try_no=try_no)
+
+    def bind(self, *names: str, try_no: int = 1) -> Path:
+        draft = draft_of(self.home, try_no)
         draft.mkdir(parents=True, exist_ok=True)
         for path in draft.iterdir():
             path.unlink()
@@ -59,13 +62,8 @@ async def by_folder(folder: Path) -> AsyncIterator[Way]:
 
 @asynccontextmanager
 async def by_sftp(folder: Path) -> AsyncIterator[Way]:
-    (folder / "printer").mkdir()
-    async with FakeSftp(folder / "printer") as server:
-        yield Way(
-            over=to_printer(server),
-            home=folder / "batches" / "acme" / "L1",
-            there=folder / "printer" / "in" / "L1",
-        )
+    async with printed(folder, posix=True) as (_, way):
+        yield way
 
 
 @pytest.fixture(params=[by_folder, by_sftp])
@@ -82,7 +80,7 @@ def found(way: Way) -> dict[str, bytes]:
 
 
 async def test_a_batch_is_nowhere_then_held_then_over(way: Way) -> None:
-    async with way.over.open(way.home) as out:
+    async with way.open() as out:
         seen = [await out.look()]
         await out.bring(way.bind())
         seen.append(await out.look())
@@ -97,19 +95,19 @@ async def test_a_batch_is_nowhere_then_held_then_over(way: Way) -> None:
 
 
 async def test_after_a_break_another_look_tells_the_same(way: Way) -> None:
-    async with way.over.open(way.home) as out:
+    async with way.open() as out:
         await out.bring(way.bind())
-    async with way.over.open(way.home) as out:
+    async with way.open() as out:
         held = await out.look()
         await out.release(IN_TIME)
-    async with way.over.open(way.home) as out:
+    async with way.open() as out:
         over = await out.look()
 
     assert (held, over) == (Whereabouts.HELD, Whereabouts.OVER)
 
 
 async def test_too_late_gives_no_sign(way: Way) -> None:
-    async with way.over.open(way.home) as out:
+    async with way.open() as out:
         await out.bring(way.bind())
         with pytest.raises(DeadlinePassedError):
             await out.release(TOO_LATE)
@@ -120,7 +118,7 @@ async def test_too_late_gives_no_sign(way: Way) -> None:
 
 
 async def test_bringing_again_brings_what_is_in_it_now(way: Way) -> None:
-    async with way.over.open(way.home) as out:
+    async with way.open() as out:
         await out.bring(way.bind())
         await out.bring(way.bind("0002-b.pdf", "cover.pdf", "letters.csv", "SHA256SUMS"))
         await out.release(IN_TIME)
@@ -129,7 +127,7 @@ async def test_bringing_again_brings_what_is_in_it_now(way: Way) -> None:
 
 
 async def test_a_sign_that_was_given_is_not_given_again_and_nothing_changes(way: Way) -> None:
-    async with way.over.open(way.home) as out:
+    async with way.open() as out:
         await out.bring(way.bind())
         await out.release(IN_TIME)
         way.bind("cover.pdf", "SHA256SUMS")
@@ -140,7 +138,7 @@ async def test_a_sign_that_was_given_is_not_given_again_and_nothing_changes(way:
 
 
 async def test_what_is_dropped_is_nowhere_over_there(way: Way) -> None:
-    async with way.over.open(way.home) as out:
+    async with way.open() as out:
         await out.bring(way.bind())
         await out.drop()
 
@@ -149,7 +147,7 @@ async def test_what_is_dropped_is_nowhere_over_there(way: Way) -> None:
 
 
 async def test_a_batch_that_is_over_there_is_not_brought_again(tmp_path: Path) -> None:
-    async with by_sftp(tmp_path) as way, way.over.open(way.home) as out:
+    async with by_sftp(tmp_path) as way, way.open() as out:
         await out.bring(way.bind())
         await out.release(IN_TIME)
         with pytest.raises(HandOverError, match="over there already"):
@@ -163,7 +161,7 @@ async def test_a_step_that_was_done_and_then_failed_was_done(tmp_path: Path) -> 
 
     when the error comes, then a look decides: the name is there.
     """
-    async with by_folder(tmp_path) as way, way.over.open(way.home) as out:
+    async with by_folder(tmp_path) as way, way.open() as out:
         await out.bring(way.bind())
         most = resource.getrlimit(resource.RLIMIT_NOFILE)
         await asyncio.to_thread(way.home.exists)  # the pool has its thread
@@ -185,7 +183,7 @@ async def test_a_server_that_gave_the_sign_and_says_it_did_not_is_not_believed(
         home = tmp_path / "batches" / "L1"
         there = server.root / "in" / "L1"
         way = Way(over=to_printer(server), home=home, there=there)
-        async with way.over.open(home) as out:
+        async with way.open() as out:
             await out.bring(way.bind())
             await out.release(IN_TIME)
 
@@ -193,7 +191,7 @@ async def test_a_server_that_gave_the_sign_and_says_it_did_not_is_not_believed(
 
 
 async def test_a_folder_that_is_under_neither_name_is_in_doubt(tmp_path: Path) -> None:
-    async with by_folder(tmp_path) as way, way.over.open(way.home) as out:
+    async with by_folder(tmp_path) as way, way.open() as out:
         draft = way.bind()
         await out.bring(draft)
         shutil.rmtree(draft)
@@ -206,9 +204,74 @@ async def test_time_that_is_lost_waiting_for_a_thread_counts(tmp_path: Path) -> 
     ended = Deadline(
         at=1.0, max_send_s=5.0, now=lambda: 0.0 if threading.get_ident() == loop_thread else 2.0
     )
-    async with by_folder(tmp_path) as way, way.over.open(way.home) as out:
+    async with by_folder(tmp_path) as way, way.open() as out:
         await out.bring(way.bind())
         with pytest.raises(DeadlinePassedError):
             await out.release(ended)
 
     assert found(way) == {}
+
+
+@pytest.mark.parametrize("posix", [True, False])
+@pytest.mark.parametrize("has_left", [True, False])
+async def test_a_try_that_slept_within_its_upload_puts_nothing_into_the_folder_of_a_later_one(
+    tmp_path: Path, *, posix: bool, has_left: bool
+) -> None:
+    """Given a try that stopped after its first file,
+
+    when a later one brings the batch without a letter that was paid meanwhile, and it wakes up,
+    then it finds no folder of its own any more, and whoever prints gets what the later one brought.
+    """
+    later = ("0002-b.pdf", "cover.pdf", "letters.csv", "SHA256SUMS")
+    async with printed(tmp_path, posix=posix) as (server, way):
+        server.script.append(SftpTrouble.SLEEPS)
+        async with way.open(try_no=1) as slept, way.open(try_no=2) as live:
+            sleeping = asyncio.create_task(slept.bring(way.bind(try_no=1)))
+            await server.asleep.wait()
+            await live.bring(way.bind(*later, try_no=2))
+            if has_left:
+                await live.release(IN_TIME)
+            server.awake.set()
+            with pytest.raises(HandOverError):
+                await sleeping
+            with pytest.raises(HandOverError, match=r"later try|over there already"):
+                await slept.bring(way.bind(try_no=1))
+            if not has_left:
+                with pytest.raises(HandOverError):
+                    await slept.release(IN_TIME)
+                assert found(way) == {}
+                await live.release(IN_TIME)
+
+        assert sorted(found(way)) == sorted(later)
+        assert [path.name for path in way.there.parent.iterdir()] == ["L1"]
+
+
+@pytest.mark.parametrize("posix", [True, False])
+async def test_a_later_try_goes_on_with_what_was_brought_before_it(
+    tmp_path: Path, *, posix: bool
+) -> None:
+    async with printed(tmp_path, posix=posix) as (server, way):
+        server.script.append(SftpTrouble.REFUSED)
+        async with way.open(try_no=1) as out:
+            await out.bring(way.bind())
+            with pytest.raises(HandOverError):
+                await out.release(IN_TIME)
+        halfway = found(way)
+        async with way.open(try_no=3) as out:
+            seen = await out.look()
+            await out.bring(way.bind(try_no=3))
+            await out.release(IN_TIME)
+
+        brought = [name.rpartition("/")[2] for name in server.written]
+        assert (halfway, seen) == ({}, Whereabouts.HELD)
+        assert found(way) == FILES
+        assert (brought.count("0001-a.pdf"), brought.count("0002-b.pdf")) == (1, 1)
+
+
+@asynccontextmanager
+async def printed(folder: Path, *, posix: bool) -> AsyncIterator[tuple[FakeSftp, Way]]:
+    (folder / "printer").mkdir()
+    async with FakeSftp(folder / "printer") as server:
+        server.posix = posix
+        home = folder / "batches" / "acme" / "L1"
+        yield server, Way(over=to_printer(server), home=home, there=server.root / "in" / "L1")

@@ -58,7 +58,8 @@ async def test_kill_9_at_random_moments_sends_nothing_twice_and_loses_nothing(
     """Given 400 messages, a mail server that sometimes hangs up, and 8 kills,
 
     when all have settled, then every mail was accepted at most once, every accepted one is known as
-    sent or unknown, everything else is known, and every letter was posted exactly once.
+    sent or unknown, everything else is known, and every letter was posted once: or, where a kill met
+    the moment between its mark and its name, at most once, and is unknown.
     """
     luck = random.Random(20261121)
     debtors = [f"d{n}" for n in range(MESSAGES)]
@@ -92,9 +93,13 @@ async def test_kill_9_at_random_moments_sends_nothing_twice_and_loses_nothing(
     assert set(states) <= {"sent", "unknown"}
     assert {mails[message_id] for message_id in accepted} <= {"sent", "unknown"}
     assert {m for m, state in mails.items() if state == "sent"} <= set(accepted)
-    assert [row["state"] for row in rows if row["channel"] == "letter"] == ["sent"] * (
-        MESSAGES // 5
-    )
-    assert len(postman.letters()) == MESSAGES // 5
+    letters = {str(row["message_id"]): row["state"] for row in rows if row["channel"] == "letter"}
+    posted = [letter.stem for letter in postman.letters()]
+    in_doubt = {message_id for message_id, state in letters.items() if state == "unknown"}
+    assert len(letters) == MESSAGES // 5
+    assert set(letters.values()) <= {"sent", "unknown"}
+    assert letters.keys() - in_doubt <= set(posted) <= letters.keys()
+    assert len(posted) == len(set(posted))
+    assert len(in_doubt) <= KILLS
     told = [payload.message_id for payload in await postman.told()]  # type: ignore[attr-defined]
     assert len(told) == len(set(told)) == MESSAGES

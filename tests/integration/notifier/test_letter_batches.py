@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,34 +20,21 @@ from notifier.handlers.batch_letters import BatchRule
 from notifier.testing import FakeSftp, SftpTrouble
 from tests.integration.notifier.conftest import TENANT, Postman
 from tests.integration.notifier.post_office import (
-    batched,
     batcher,
     batches_of,
     block,
     contents,
     in_time,
     letters_in,
+    letters_wait_for_their_batch,
     names,
+    out,
     post,
+    printer,
     to_printer,
 )
 
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "batches"
-
-
-@pytest.fixture(autouse=True)
-def letters_wait_for_their_batch(postman: Postman) -> None:
-    batched(postman)
-
-
-@pytest.fixture
-async def printer(tmp_path: Path) -> AsyncIterator[FakeSftp]:
-    (tmp_path / "printer").mkdir()
-    async with FakeSftp(tmp_path / "printer") as server:
-        yield server
+__all__ = ["letters_wait_for_their_batch", "out", "printer"]
 
 
 async def test_letters_are_bound_with_a_cover_sheet_a_list_and_checksums(

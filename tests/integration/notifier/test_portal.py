@@ -41,6 +41,7 @@ from notifier.handlers.take_response import ANSWERS_A_DAY_MAX
 from notifier.handlers.write import Scribe
 from notifier.portal.account import Account, Owed
 from notifier.portal.link import token_hash
+from notifier.portal.verdicts import Verdict
 from notifier.ports.portal import Document
 from notifier.reception import make_reception
 from notifier.schema import SCHEMA
@@ -349,6 +350,36 @@ async def test_a_promise_is_held_to_the_engines_rules_and_taken_unseen_when_it_i
     assert (refused.status_code, taken.status_code) == (422, 303)
     (row,) = await portal.rows("response")
     assert (row["kind"], row["state"]) == ("promise", "received")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "says"),
+    [
+        (None, "received"),
+        (Verdict("agreed"), "accepted"),
+        (Verdict("waits"), "being checked"),
+        (Verdict("refused", "agreed_before"), "not accepted: there is an earlier promise or plan"),
+        (Verdict("not_needed"), "no longer needed"),
+    ],
+)
+async def test_the_page_says_what_became_of_a_promise(
+    portal: Portal, verdict: Verdict | None, says: str
+) -> None:
+    path = await portal.link()
+    done = (await portal.client.post(f"{path}/promise", data=filled("promise"))).headers["location"]
+    (row,) = await portal.rows("response")
+    if verdict:
+        portal.arrangements.found[TENANT, "d1"] = {UUID(str(row["response_id"])): verdict}
+
+    overview = await portal.client.get(f"{path}?lang=en")
+    thanks = await portal.client.get(f"{done}?lang=en")
+    portal.arrangements.down = True
+    silent = await portal.client.get(f"{path}?lang=en")
+
+    assert f'<span class="tag">{says}</span>' in overview.text
+    assert (f'<span class="tag">{says}</span>' in thanks.text) is (verdict is not None)
+    assert ("We expect" in thanks.text) is (verdict is None)
+    assert '<span class="tag">received</span>' in silent.text
 
 
 def found_in(pattern: str, text: str) -> str:

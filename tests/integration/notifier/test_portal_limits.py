@@ -49,6 +49,9 @@ async def sql(postman: Postman, statement: str) -> None:
         (["::ffff:10.1.1.1"], ["10.1.1.1"], True),
         (["::ffff:10.1.1.1"], ["::ffff:10.1.1.2"], False),
         (["unknown"], ["_hidden"], False),
+        ([], [" , "], True),  # nobody wrote it: whoever connected stands for all of them
+        ([], ["10.0.0.1"], True),
+        ([], ["10.1.1.1"], False),
     ],
 )
 def test_a_visitor_is_known_by_what_our_proxy_saw_and_by_the_network_of_ipv6(

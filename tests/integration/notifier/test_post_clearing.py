@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,32 +15,20 @@ from notifier.handlers.clear_post import ClearingRule, PostClearer, Unbatcher
 from notifier.testing import FakeSftp, SftpTrouble
 from tests.integration.notifier.conftest import Killed, Postman, killing_at, revoked
 from tests.integration.notifier.post_office import (
-    batched,
     batcher,
     batches_of,
     in_time,
+    letters_wait_for_their_batch,
+    out,
     post,
+    printer,
     to_printer,
 )
 
 KEPT_DAYS = 30
 
 
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "batches"
-
-
-@pytest.fixture(autouse=True)
-def letters_wait_for_their_batch(postman: Postman) -> None:
-    batched(postman)
-
-
-@pytest.fixture
-async def printer(tmp_path: Path) -> AsyncIterator[FakeSftp]:
-    (tmp_path / "printer").mkdir()
-    async with FakeSftp(tmp_path / "printer") as server:
-        yield server
+__all__ = ["letters_wait_for_their_batch", "out", "printer"]
 
 
 def clearer(

@@ -83,6 +83,18 @@ async def test_a_tenant_that_spent_its_day_waits_for_the_next_one(
     assert len(fake.texts) == 2
 
 
+async def test_a_text_that_the_provider_lets_wait_does_not_arrive_at_night(
+    postman: Postman, fake: FakeTwilio
+) -> None:
+    async with twilio(fake) as channel:
+        postman.channels["sms"] = channel
+
+        await text_all(postman, "d1")
+
+    # Noon in Paris: nine hours until 21:00.
+    assert fake.texts[0]["ValidityPeriod"] == str(9 * 3600)
+
+
 async def test_one_number_gets_only_so_many_texts_a_day(postman: Postman, fake: FakeTwilio) -> None:
     allowance = limited(postman, per_number_daily=1)
     async with twilio(fake, allowance=allowance) as channel:

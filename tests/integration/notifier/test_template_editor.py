@@ -7,6 +7,7 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
+import yaml
 
 from notifier.adapters.thread_pool import ThreadPool
 from notifier.content.render import Renderer
@@ -157,6 +158,97 @@ async def test_a_trial_goes_to_one_address_and_is_marked(house: House, smtp: Fak
     mail = mail_of(smtp)
     assert "<me@acme.example>" in mail["to"]
     assert mail["subject"].startswith("[Test] ")
+
+
+def greedy(source: str) -> str:
+    """The text with an opening that takes seconds of processor time and passes every gate."""
+    cheap = "".join(f"{{% assign a{n} = demanded.total | money | upcase %}}" for n in range(90))
+    loops = "{% for a in overdue.lines %}{% for b in overdue.lines %}", "{% endfor %}{% endfor %}x"
+    email = dict.fromkeys(("subject", "headline", "preheader", "greeting"), cheap.join(loops))
+    table = yaml.safe_load(source)
+    return yaml.safe_dump({**table, "email": {**email, "opening": cheap.join(loops)}})
+
+
+@pytest.mark.parametrize("real", [False, True], ids=["made up", "a notice"])
+async def test_a_draft_that_takes_seconds_is_refused_wherever_it_is_written(
+    house: House, postman: Postman, smtp: FakeSmtp, real: bool
+) -> None:
+    await postman.know()
+    asked = notice("many", invoices=tuple(f"i{n}" for n in range(60)))
+    await postman.hear(asked)
+    data = {"notice_id": str(asked.notice_id)} if real else {"invoices": 60}
+    source = greedy(await source_of(house))
+    look = {"template": "first_reminder", "channel": "email", "language": "fr", "source": source}
+
+    answers = [
+        await house.client.post(f"/v1/templates/{way}", json=body, headers=house.headers())
+        for way, body in (
+            ("preview", {**look, **data}),
+            ("trial", {**look, **data, "to": "me@acme.example"}),
+        )
+    ]
+
+    for answer in answers:
+        assert answer.status_code == 422
+        assert "takes more than 1.5 s or 256 MiB" in answer.json()["detail"]
+    assert smtp.mails == []
+
+
+async def test_a_look_is_at_whatever_debtor_somebody_asks_for(house: House) -> None:
+    look = {"template": "letter_before_action", "channel": "email", "language": "en"}
+
+    async def shown(**debtor: str) -> str:
+        answer = await house.client.post(
+            "/v1/templates/preview", json={**look, **debtor}, headers=house.headers()
+        )
+        assert answer.status_code == 200, answer.text
+        return " ".join(str(answer.json()["text"]).split())
+
+    assert "fixed compensation" in await shown(kind="business", country="GB")
+    assert "fixed compensation" not in await shown(kind="consumer", country="GB")
+    assert "Pre-Action Protocol" in await shown(kind="person", jurisdiction="england_wales")
+    assert "sheriff court" in await shown(kind="person", jurisdiction="scotland")
+    assert "Northern Ireland" in await shown(kind="consumer", jurisdiction="northern_ireland")
+    assert "German Civil Code" in await shown(kind="business", country="DE")
+
+
+@pytest.mark.parametrize(
+    ("debtor", "remedy"),
+    [
+        (
+            {"kind": "consumer", "notice_id": "5d7c1c39-2f6b-5a4e-9d0a-8f2f1d3b6a00"},
+            "leave out kind, country and jurisdiction, or the notice_id",
+        ),
+        ({"country": "FR", "jurisdiction": "scotland"}, "leave the country out"),
+        ({"country": "France"}, "pattern"),
+    ],
+)
+async def test_a_debtor_that_cannot_be_is_refused(
+    house: House, debtor: dict[str, str], remedy: str
+) -> None:
+    look = {"template": "first_reminder", "channel": "email", "language": "fr"}
+
+    answer = await house.client.post(
+        "/v1/templates/preview", json={**look, **debtor}, headers=house.headers()
+    )
+
+    assert answer.status_code == 422
+    assert remedy in answer.text
+
+
+async def test_what_would_fail_at_sending_is_refused_at_saving_and_names_the_case(
+    house: House,
+) -> None:
+    listed = "{% for a in demanded.lines %}{{ a.number }}, {{ a.total | money }}; {% endfor %}"
+    table = yaml.safe_load(await source_of(house))
+    source = yaml.safe_dump({**table, "sms": {"text": listed}}, allow_unicode=True)
+
+    refused = await saved(house, source)
+
+    assert refused.status_code == 422
+    (error,) = refused.json()["errors"]
+    assert error["detail"].startswith("sms.text: has ")
+    assert "tried on a business, 60 invoices" in error["detail"]
 
 
 async def test_a_preview_on_a_real_notice_shows_its_invoices(

@@ -93,7 +93,7 @@ async def dunning(
 
 
 async def test_what_has_to_be_done_is_listed_with_its_cause(dunning: Command) -> None:
-    code, said, _ = await dunning("work")
+    code, said, _ = await dunning("work", "--each")
     _, as_json, _ = await dunning("work", "--kind", "approval", "--limit", "1", "--json")
 
     assert code == 0
@@ -104,6 +104,15 @@ async def test_what_has_to_be_done_is_listed_with_its_cause(dunning: Command) ->
     assert "wants a person to approve" in found["items"][0]["words"]
     assert len(found["items"]) == 1
     assert found["next_cursor"]
+
+
+async def test_what_is_of_one_kind_and_debtor_is_one_row_with_its_sum(dunning: Command) -> None:
+    _, said, _ = await dunning("work")
+
+    (row,) = [line for line in said.splitlines() if "approval" in line]
+    assert "approval (2)" in row
+    assert "i1 and 1 more" in row
+    assert "200.00 EUR" in row
 
 
 async def test_a_level_is_approved_and_another_one_refused(bench: Bench, dunning: Command) -> None:
@@ -121,3 +130,24 @@ async def test_a_level_is_approved_and_another_one_refused(bench: Bench, dunning
         await bench.advance("acme", LATER)
     assert [level[::3] for level in await bench.levels()] == [("i1", "served"), ("i2", "lapsed")]
     assert (await dunning("work"))[1] == "Nothing has to be done.\n"
+
+
+async def test_what_failed_is_tried_again_by_item_by_reason_or_all(
+    bench: Bench, dunning: Command
+) -> None:
+    await dunning("approve", "i1", "1")
+    bench.postman.choose = lambda *_: "suppressed"
+    async with Running(bench):
+        await bench.advance("acme", LATER + timedelta(days=20))
+    items = json.loads((await dunning("work", "--kind", "undeliverable", "--json"))[1])["items"]
+    (item,) = items
+
+    vague, _, wrong = await dunning("work", "retry")
+    code, said, _ = await dunning("work", "retry", item["item_id"])
+    again = await dunning("work", "retry", "--reason", "no_address")
+    everything = await dunning("work", "retry", "--all", "--json")
+
+    assert (vague, "say what" in wrong) == (1, True)
+    assert (code, said) == (0, "1 invoices of 1 debtors are tried again as soon as they may.\n")
+    assert again[1] == "Nothing of that failed, or it is on its way already.\n"
+    assert json.loads(everything[1])["invoices"] == 0

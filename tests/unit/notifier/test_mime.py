@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import email
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from email.header import decode_header, make_header
+from email.message import MIMEPart
 from email.policy import compat32, default
 from email.utils import parseaddr
+from html import unescape
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -49,6 +52,10 @@ DRAFT = Draft(
     on=date(2026, 3, 2),
 )
 words = st.text(st.characters(blacklist_categories=["Cs"]), max_size=200)
+pages = st.text(
+    st.characters(exclude_categories=["Cs", "Cc", "Cn"], include_characters="\r\n\t&#;"),
+    max_size=200,
+)
 # Spaces other than the plain one are folding white space to some readers.
 names = st.text(
     st.characters(categories=["L", "N", "P", "S"], include_characters=" "), max_size=120
@@ -59,19 +66,68 @@ def _lines(text: str) -> list[str]:
     return text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n").split("\n")
 
 
+def _parts(raw: bytes) -> list[MIMEPart]:
+    mail = email.message_from_bytes(raw, policy=default)
+    assert not mail.defects
+    return [*mail.iter_parts()]
+
+
+def _bytes(part: MIMEPart) -> bytes:
+    content = part.get_payload(decode=True)
+    assert isinstance(content, bytes)
+    return content
+
+
 def _decoded(value: str) -> str:
     """Encoded words read by the letter: the newer parser puts spaces between those of a name."""
     return str(make_header(decode_header(value.replace("\r\n", ""))))
 
 
-@given(words, words)
+@given(words, pages)
 def test_both_texts_are_read_back_exactly(text: str, html: str) -> None:
     raw = compose(replace(DRAFT, rendered=replace(DRAFT.rendered, text=text, html=html)))
 
-    mail = email.message_from_bytes(raw, policy=default)
-    parts = [part.get_payload(decode=True).decode() for part in mail.iter_parts()]  # type: ignore[union-attr]
-    assert [_lines(part) for part in parts] == [_lines(text), _lines(html)]
-    assert not mail.defects
+    plain, page = _parts(raw)
+    assert not {*b"\r\n"} & {*raw.replace(b"\r\n", b"")}
+    assert _lines(_bytes(plain).decode()) == _lines(text)
+    assert _lines(unescape(_bytes(page).decode())) == _lines(unescape(html).rstrip("\n"))
+
+
+def test_a_page_travels_as_it_is_with_references_for_signs_beyond_ascii() -> None:
+    html = '<p style="margin:0">Échéance : 1\u202f240,50 €</p>\n<p>😀</p>\n'
+
+    raw = compose(replace(DRAFT, rendered=replace(DRAFT.rendered, html=html)))
+
+    _, page = _parts(raw)
+    assert page["Content-Transfer-Encoding"] == "7bit"
+    assert _bytes(page) == (
+        b'<p style="margin:0">&#201;ch&#233;ance : 1&#8239;240,50 &#8364;</p>\r\n'
+        b"<p>&#128512;</p>\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "html",
+    ["x" * 991, "a\n" + "x" * 991, "x" * 991 + "\na", "é" * 200, "a\x00b", "a\x7fb", "a\x85b"],
+)
+def test_a_page_that_cannot_travel_as_it_is_is_read_back_exactly(html: str) -> None:
+    raw = compose(replace(DRAFT, rendered=replace(DRAFT.rendered, html=html)))
+
+    _, page = _parts(raw)
+    assert page["Content-Transfer-Encoding"] == "quoted-printable"
+    assert _lines(_bytes(page).decode()) == html.split("\n")
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+
+
+@given(st.lists(st.integers(0, 2_000), max_size=6))
+def test_no_line_of_a_page_is_longer_than_servers_take(lengths: list[int]) -> None:
+    html = "\n".join("x" * length for length in lengths)
+
+    raw = compose(replace(DRAFT, rendered=replace(DRAFT.rendered, html=html)))
+
+    _, page = _parts(raw)
+    as_is = page["Content-Transfer-Encoding"] == "7bit"
+    assert as_is == (max(map(len, html.rstrip("\n").split("\n"))) <= 990)
 
 
 @given(names, names, names)
@@ -127,6 +183,22 @@ def test_a_mail_is_the_same_every_time_and_names_its_message() -> None:
     assert mail["Date"].datetime == DRAFT.dated
     assert mail["X-Dunning-Level"] == "courtesy"
     assert mail["X-Dunning-Invoices"] == "i1"
+
+
+def test_a_mail_bears_the_time_of_its_own_place() -> None:
+    winter = datetime(2026, 3, 2, 10, 0, 0, 250, tzinfo=ZoneInfo("Europe/Paris"))
+    dated = [winter, winter.astimezone(UTC), winter + timedelta(days=60)]
+
+    said = [
+        email.message_from_bytes(compose(replace(DRAFT, dated=at)), policy=compat32)["Date"]
+        for at in dated
+    ]
+
+    assert said == [
+        "Mon, 02 Mar 2026 10:00:00 +0100",
+        "Mon, 02 Mar 2026 09:00:00 +0000",
+        "Fri, 01 May 2026 10:00:00 +0200",
+    ]
 
 
 def test_a_mail_without_html_is_plain() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import string
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import get_args
 
@@ -27,6 +27,7 @@ from notifier.portal.fields import (
     text_of,
 )
 from notifier.portal.files import FILE_BYTES_MAX, Upload
+from notifier.portal.history import Said
 from notifier.portal.link import (
     TOKEN_BYTES,
     TYPED_CHARS,
@@ -46,6 +47,9 @@ from notifier.portal.settings import (
     settings_of,
 )
 from notifier.portal.throttle import Rate, Throttle
+from notifier.portal.verdicts import Verdict, Why
+from notifier.portal.view import state_words
+from notifier.portal.words import Dictionary, Words
 
 LOCALES = ("en_GB", "fr_FR", "de_DE", "es_ES", "it_IT", "nl_NL", "pt_PT", "pl_PL")
 
@@ -334,6 +338,73 @@ def test_rules_are_read_as_the_engine_writes_them() -> None:
         min_first_percent=Decimal("12.5"),
         min_instalment_minor=(("EUR", 5000), ("JPY", 800)),
         refuse=frozenset({"max_months"}),
+    )
+
+
+DOCUMENT = {
+    "promise_days_max": 14, "max_months": 6, "min_first_percent": "12.5",
+    "min_instalment": {}, "refuse": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["promise_days_max", "max_months", "min_first_percent"])
+@given(number=st.one_of(st.integers(), st.decimals(allow_nan=True, allow_infinity=True)))
+def test_whatever_number_the_engine_writes_days_and_amounts_can_be_reckoned_or_it_is_refused(
+    name: str, number: int | Decimal
+) -> None:
+    today = date(2026, 3, 10)
+    try:
+        rules = rules_of(DOCUMENT | {name: number})
+    except (ValueError, OverflowError):
+        return
+
+    assert today <= rules.promise_latest(today)
+    assert today <= (rules.last_latest(today) or today)
+    assert 1 <= rules.first_of(100) <= 100
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("promise_days_max", 367), ("promise_days_max", -1), ("max_months", 10**9),
+        ("min_first_percent", "NaN"), ("min_first_percent", "100.01"),
+        ("min_instalment", {"EUR": "-1.00"}),
+    ],
+)  # fmt: skip
+def test_a_number_that_nothing_can_be_reckoned_with_is_refused_by_its_name(
+    name: str, number: object
+) -> None:
+    with pytest.raises(ValueError, match=f"^{name}: .*PUT /v1/plan-rules"):
+        rules_of(DOCUMENT | {name: number})
+
+
+@pytest.mark.parametrize(
+    "words", Dictionary.load().languages.values(), ids=lambda words: words.code
+)
+def test_every_verdict_has_its_words_in_every_language(words: Words) -> None:
+    verdicts = [
+        Verdict("agreed"), Verdict("waits"), Verdict("not_needed"),
+        *(Verdict("refused", why) for why in get_args(Why)),
+    ]  # fmt: skip
+    said = [
+        Said(
+            at=datetime(2026, 3, 10, tzinfo=UTC),
+            kind="plan_request",
+            state="received",
+            verdict=verdict,
+        )
+        for verdict in verdicts
+    ]
+
+    found = [state_words(words, each) for each in said]
+
+    assert len(set(found)) == len(found)
+    assert all(found)
+    assert (
+        state_words(
+            words, Said(at=datetime(2026, 3, 10, tzinfo=UTC), kind="promise", state="received")
+        )
+        == words["state_received"]
     )
 
 

@@ -20,7 +20,7 @@ from notifier.adapters.provider_events import (
     sendgrid_events,
     twilio_event,
 )
-from notifier.adapters.webhook_bodies import BodyError, inflated, json_fields
+from notifier.adapters.webhook_bodies import BodyError, form_fields, inflated, json_fields
 from notifier.domain.bounces import BounceClass
 from notifier.domain.feedback import Stage
 from notifier.ports.messages import ProviderEvent
@@ -143,6 +143,42 @@ def test_a_text_that_was_answered_by_stop_before_is_an_opt_out() -> None:
     assert (report.stage, report.bounce, report.hard) == (
         Stage.BOUNCED, BounceClass.UNSUBSCRIBE, True,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("status", ["canceled", "failed", "undelivered"])
+def test_a_text_that_never_left_twilio_is_not_taken_for_one_on_its_way(status: str) -> None:
+    params = {"MessageSid": ["SM1"], "MessageStatus": [status]}
+
+    report = twilio_event(TENANT, uuid4(), params).report
+
+    assert (report.stage, report.hard) == (Stage.BOUNCED, False)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "said"),
+    [
+        ("application/x-www-form-urlencoded", b"Body=d%C3%A9j%C3%A0", "déjà"),
+        ("application/x-www-form-urlencoded; charset=utf-8", b"Body=d%C3%A9j%C3%A0", "déjà"),
+        ("application/x-www-form-urlencoded; charset=ISO-8859-1", b"Body=d%E9j%E0", "déjà"),
+        ('application/x-www-form-urlencoded; charset="windows-1252"', b"Body=5+%80", "5 €"),
+        ("application/x-www-form-urlencoded; charset=windows-1252", b"Body=5+\x80", "5 €"),
+        ("application/x-www-form-urlencoded; charset=koi8-r", b"Body=%D3%D4%CF%D0", "стоп"),
+        ("application/x-www-form-urlencoded; charset=idna", b"Body=d%C3%A9j%C3%A0", "déjà"),
+        ("application/x-www-form-urlencoded; charset=rot13", b"Body=STOP", "STOP"),
+        ("application/x-www-form-urlencoded; charset=\x00", b"Body=STOP", "STOP"),
+        ("", b"Body=%FF", "\ufffd"),
+    ],
+)
+def test_a_form_is_read_in_the_charset_that_it_names(
+    content_type: str, body: bytes, said: str
+) -> None:
+    assert form_fields(body, content_type) == {"Body": [said]}
+
+
+@given(st.text(), st.binary(max_size=50))
+def test_no_name_of_a_charset_breaks_a_form(content_type: str, body: bytes) -> None:
+    form_fields(body, content_type)
+    form_fields(body, f"x/y; charset={content_type}")
 
 
 def test_a_packed_body_is_unpacked_within_bounds() -> None:

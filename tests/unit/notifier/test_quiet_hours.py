@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.domain.quiet_hours import quiet_for_s
+from notifier.domain.quiet_hours import may_arrive_for_s, quiet_for_s
 
 PARIS, KOLKATA, APIA = ZoneInfo("Europe/Paris"), ZoneInfo("Asia/Kolkata"), ZoneInfo("Pacific/Apia")
 zones = st.sampled_from([PARIS, KOLKATA, APIA, ZoneInfo("America/Los_Angeles"), ZoneInfo("UTC")])
@@ -32,9 +32,24 @@ def test_after_the_wait_a_text_may_go_and_not_a_second_earlier(
         assert quiet_for_s("call", zone, now + timedelta(seconds=wait_s - 1)) > 0
 
 
+@given(zones, instants)
+def test_a_text_may_arrive_until_the_quiet_begins_and_not_a_second_longer(
+    zone: ZoneInfo, now: datetime
+) -> None:
+    left_s = may_arrive_for_s("sms", zone, now)
+
+    assert left_s is not None
+    assert 0 <= left_s <= 14 * 3600
+    assert (left_s == 0.0) == (quiet_for_s("sms", zone, now) > 0)
+    if left_s > 1:
+        assert quiet_for_s("sms", zone, now + timedelta(seconds=left_s - 1)) == 0.0
+        assert quiet_for_s("sms", zone, now + timedelta(seconds=left_s)) > 0
+
+
 @given(zones, instants, st.sampled_from(["email", "letter", "registered_letter", "in_app"]))
 def test_what_wakes_nobody_never_waits(zone: ZoneInfo, now: datetime, channel: str) -> None:
     assert quiet_for_s(channel, zone, now) == 0.0
+    assert may_arrive_for_s(channel, zone, now) is None
 
 
 @pytest.mark.parametrize(

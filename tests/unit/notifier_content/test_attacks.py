@@ -1,24 +1,31 @@
 """Attacks on templates: every known way out, and everything that wants too much, as a draft.
 
-They go the way a draft goes that somebody saves: into a process of its own that bounds time and
-memory (`notifier.content.trial`), where every message of the draft is written.
+They go the ways that a draft goes: that of one that somebody saves, where every message of it is
+written, and that of one that somebody looks at or sends to themselves. Both lead into a process of
+its own that bounds time and memory (`notifier.adapters.trial_process`).
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from email import message_from_bytes, policy
 
 import pytest
 import yaml
 
-from notifier.adapters.trial_process import TrialProcess
+from dunning_common.events.dunning import Channel
+from notifier.adapters.trial_process import TrialBrokenError, TrialProcess
 from notifier.channels.mime import compose
+from notifier.content.edge_cases import HOSTILE_NAME
 from notifier.content.model import OwnText, TemplateError
 from notifier.content.own import MAX_OWN_CHARS
 from notifier.content.render import TEMPLATES, Renderer
 from notifier.content.samples import sample_request
-from notifier.content.trial import HOSTILE_NAME, try_own
+from notifier.content.trial import try_own
 from tests.unit.notifier.test_mime import DRAFT
 from tests.unit.notifier_content.attacks import BOMBS, ESCAPES, LITERALS
 
@@ -27,8 +34,29 @@ TOO_EXPENSIVE = "1.5 s or 256 MiB"
 
 
 def draft(opening: str) -> OwnText:
-    source = yaml.safe_dump({**FAMILY, "opening": opening}, allow_unicode=True)
+    return own({**FAMILY, "opening": opening})
+
+
+def own(texts: dict[str, object]) -> OwnText:
+    source = yaml.safe_dump(texts, allow_unicode=True)
     return OwnText(family="first_reminder", language="en", version=0, source=source)
+
+
+def glutton() -> OwnText:
+    """Passes every gate, and takes seconds of processor time for one e-mail of 60 invoices."""
+    cheap = "".join(f"{{% assign a{n} = demanded.total | money | upcase %}}" for n in range(90))
+    loops = "{% for a in overdue.lines %}{% for b in overdue.lines %}", "{% endfor %}{% endfor %}x"
+    greedy = cheap.join(loops)
+    letter = dict.fromkeys(("subject", "greeting", "opening", "closing", "sign_off"), greedy)
+    email = {**letter, "headline": greedy, "preheader": "x"}
+    return own({**FAMILY, "email": email, "letter": letter})
+
+
+@pytest.fixture
+async def trial() -> AsyncIterator[TrialProcess]:
+    process = TrialProcess()
+    yield process
+    await process.close()
 
 
 def test_there_are_as_many_as_promised() -> None:
@@ -42,8 +70,8 @@ def test_every_known_way_out_is_refused(renderer: Renderer, attack: str) -> None
         try_own(renderer, draft(attack))
 
 
-async def test_every_bomb_is_refused_or_stays_within_its_bounds() -> None:
-    verdicts = await TrialProcess().check_all([draft(bomb) for bomb in BOMBS])
+async def test_every_bomb_is_refused_or_stays_within_its_bounds(trial: TrialProcess) -> None:
+    verdicts = await trial.check_all([draft(bomb) for bomb in BOMBS])
 
     assert len(verdicts) == len(BOMBS)
     ran_out = [
@@ -84,6 +112,8 @@ YAML_ATTACKS = {
     "subject: [": "",
     "x" * (MAX_OWN_CHARS + 1): "at most",
     "": "must hold names with texts",
+    'subject: "pay \\u202eme"': "holds U+202E, a sign that nobody sees",
+    'opening: "\\x00"': "holds U+0000",
     "opening: 7": "",
     "sms: text": "",
     "email: {subject: a, stray: b}": "is not known here",
@@ -100,12 +130,92 @@ def test_a_file_that_is_no_plain_table_of_texts_is_refused(renderer: Renderer, s
     assert YAML_ATTACKS[source] in refused.value.reason
 
 
-async def test_a_bad_draft_does_not_stop_the_next_one() -> None:
+async def looked_at(trial: TrialProcess, text: OwnText, channel: Channel = "email") -> str:
+    """Why nobody gets to see the draft; empty if somebody does."""
+    request = sample_request("first_reminder", channel, "en", invoices=60, own={text.key: text})
+    try:
+        await trial.render(request)
+    except TemplateError as error:
+        return error.reason
+    return ""
+
+
+async def test_every_known_way_out_is_refused_to_those_who_only_look(trial: TrialProcess) -> None:
+    open_ways = [way for way in ESCAPES if not await looked_at(trial, draft(way))]
+
+    assert open_ways == []
+
+
+async def test_every_bomb_that_is_looked_at_is_refused_or_stays_within_its_bounds(
+    trial: TrialProcess,
+) -> None:
+    some = BOMBS[::5]  # saving them goes through all, by the same doors
+
+    reasons = [await looked_at(trial, draft(bomb)) for bomb in some]
+
+    assert [reason for reason in reasons if TOO_EXPENSIVE in reason] == []
+    assert sum(map(bool, reasons)) > len(some) // 2
+
+
+@pytest.mark.parametrize("channel", ["email", "letter"])
+async def test_a_draft_that_takes_seconds_is_stopped_when_it_is_saved_and_when_it_is_looked_at(
+    trial: TrialProcess, channel: Channel
+) -> None:
+    (saved,) = await trial.check_all([glutton()])
+
+    assert saved is not None
+    assert TOO_EXPENSIVE in saved.reason
+    assert TOO_EXPENSIVE in await looked_at(trial, glutton(), channel)
+
+
+@pytest.mark.parametrize("sign", ["\u0301", "\u200d"])
+async def test_signs_that_keep_the_typesetter_busy_for_minutes_are_refused(
+    trial: TrialProcess, sign: str
+) -> None:
+    (verdict,) = await trial.check_all([own({**FAMILY, "letter": {"opening": sign * 30_000}})])
+
+    assert verdict is not None
+    assert TOO_EXPENSIVE in verdict.reason
+
+
+async def test_what_is_looked_at_is_what_would_be_sent(
+    trial: TrialProcess, renderer: Renderer
+) -> None:
+    text = draft("fine")
+    for channel in renderer.channels:
+        request = sample_request("first_reminder", channel, "en", own={text.key: text})
+
+        assert await trial.render(request) == renderer.render(request)
+
+
+async def test_a_bad_draft_does_not_stop_the_next_one(trial: TrialProcess) -> None:
     bad, good = draft("{{ self }}"), draft("fine")
 
-    verdicts = await TrialProcess().check_all([bad, good, bad])
+    verdicts = await trial.check_all([bad, glutton(), good, bad])
 
-    assert [verdict is None for verdict in verdicts] == [False, True, False]
+    assert [verdict is None for verdict in verdicts] == [False, False, True, False]
+
+
+async def test_a_process_that_died_is_started_again(trial: TrialProcess) -> None:
+    await trial.check(draft("fine"))
+    assert trial.pid is not None
+    os.kill(trial.pid, signal.SIGKILL)
+
+    with pytest.raises(TrialBrokenError):
+        await trial.check(draft("fine"))
+    await trial.check(draft("fine"))
+
+
+async def test_who_leaves_while_waiting_takes_no_turn_from_the_next(trial: TrialProcess) -> None:
+    left = asyncio.ensure_future(trial.check(draft("fine")))
+    await asyncio.sleep(0)
+    left.cancel()
+    await asyncio.gather(left, return_exceptions=True)
+
+    (verdict,) = await trial.check_all([draft("{{ self }}")])
+
+    assert verdict is not None
+    assert "self does not exist" in verdict.reason
 
 
 @pytest.mark.parametrize("language", ["en", "fr", "de"])

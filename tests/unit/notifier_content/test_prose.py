@@ -26,6 +26,14 @@ def test_blank_lines_part_paragraphs_and_empty_ones_are_left_out() -> None:
     assert texts == ["One two.", "Three A ! <b> **x**"]
 
 
+def test_blanks_are_worth_one_and_lines_of_blanks_are_blank() -> None:
+    loose = block("  A\t b  **c**\n  d \n \t\n\n- e\tf \n").paragraphs(DATA)
+
+    assert loose == block("A b **c**\nd\n\n- e f").paragraphs(DATA)
+    assert [part.text for part in loose] == ["A b c d", "e f"]
+    assert block(" A \n\n **b**\tc  {{ name }} ").line(DATA) == "A b c A ! <b> **x**"
+
+
 def test_stars_are_bold_in_the_source_and_plain_in_values() -> None:
     (paragraph,) = block("a **b {{ name }}** c").paragraphs(DATA)
 

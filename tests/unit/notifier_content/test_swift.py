@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import product
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from notifier.content.library import CHANNELS
@@ -123,6 +123,11 @@ def test_both_ways_give_the_same_text_or_the_same_complaint(source: str, html: b
         "{% for r in list %}{% for x in deep.list %}{{ forloop.rindex }}{% endfor %}{{ forloop.index0 }}{% endfor %}",
         "{% for text in list %}{{ text.n }}{% endfor %}{{ text }}",
         "{% if list %}{% break %}x{% endif %}",
+        "{% for r in list %}{% for r in deep.list %}{{ r }}{% endfor %}{{ r.n }}{% endfor %}",
+        "{% for r in none %}x{% else %}{{ number }}{% endfor %}{% for r in list %}{% endfor %}",
+        "{% if number < 7 %}a{% elsif number <= 7 and zero >= 0 %}b{% else %}c{% endif %}",
+        "{% for r in list %}{% for x in none %}{% else %}{% continue %}{% endfor %}y{% endfor %}",
+        "{% if number == 0 %}a" + "{% elsif number == 1 %}b" * 900 + "{% endif %}c",
     ],
 )
 def test_corners_are_the_same_both_ways(source: str) -> None:
@@ -136,6 +141,23 @@ def test_corners_are_the_same_both_ways(source: str) -> None:
 
     assert compiled.is_swift
     assert told(compiled.render) == told(compiled.render_slowly)
+
+
+@given(
+    words=st.text(st.characters(exclude_characters="{}%"), max_size=30),
+    quoted=st.text(st.characters(exclude_characters="{}%'"), max_size=30),
+)
+@example(words='"""\'),)\n raise SystemExit #', quoted='"),)\n raise SystemExit #')
+@example(words="\\", quoted="\\")
+@example(words="\x00\ud800\u2028", quoted="\\N{BULLET}\r\n")
+def test_words_stay_words_and_never_become_code(words: str, quoted: str) -> None:
+    source = f"{words}{{{{ '{quoted}' }}}}{{% if text == '{quoted}' %}}x{{% endif %}}"
+    for html in (True, False):
+        sandbox = Sandbox(html=html, max_output_chars=1_000)
+        compiled = sandbox.compile(source, name="t", data=SHAPE)
+
+        assert compiled.is_swift
+        assert compiled.render(DATA) == compiled.render_slowly(DATA) == words + quoted
 
 
 def test_every_text_that_comes_with_the_product_goes_the_swift_way(renderer: Renderer) -> None:

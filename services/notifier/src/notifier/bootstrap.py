@@ -21,15 +21,16 @@ from dunning_common.http import create_app
 from dunning_common.relay import Relay
 from dunning_common.service import Loop, Service
 from notifier.adapters.evidence_key import EvidenceKey
+from notifier.adapters.evidence_spool import SealedSpool
 from notifier.adapters.http_ledger import HttpLedger
 from notifier.adapters.http_records import HttpRecords
 from notifier.adapters.sql_delivery import SqlDelivery
-from notifier.adapters.sql_evidence import SqlEvidence
+from notifier.adapters.sql_evidence import SqlEvidence, SqlMessageLinks
 from notifier.adapters.sql_feedback import NEWS
 from notifier.adapters.sql_inbox import WORK, SqlInbox
 from notifier.adapters.sql_messages import SqlMessages
 from notifier.adapters.sql_notices import SqlNotices
-from notifier.adapters.sql_reading import SqlReading
+from notifier.adapters.sql_responses import SqlResponses
 from notifier.adapters.sql_suppressions import Consult, SqlSuppressions
 from notifier.adapters.sql_templates import SqlTemplates
 from notifier.adapters.thread_pool import ThreadPool
@@ -37,7 +38,6 @@ from notifier.adapters.trial_process import TrialProcess
 from notifier.carriers import make_allowance, make_carriers, make_channels
 from notifier.content.render import Renderer
 from notifier.domain.outcome import RetryPolicy
-from notifier.entrypoints.api import message_routes, resolution_routes
 from notifier.entrypoints.evidence import evidence_routes
 from notifier.entrypoints.loops import listen, turn
 from notifier.entrypoints.template_editor import editing_routes
@@ -45,7 +45,6 @@ from notifier.entrypoints.templates import template_routes
 from notifier.handlers.edit_templates import TemplateEditor
 from notifier.handlers.gather_evidence import EvidenceMaker
 from notifier.handlers.record_events import TOPICS, RecordEvents
-from notifier.handlers.resolve import Resolver
 from notifier.handlers.send import Sender, Timing
 from notifier.handlers.send_trial import TrialSender
 from notifier.handlers.settling import Settler
@@ -157,17 +156,20 @@ async def build(
         registry=registry,
         ready={"database": db.ping},
     )
-    app.include_router(message_routes(db=db, reading=SqlReading(), ledger=ledger))
-    app.include_router(resolution_routes(Resolver(db=db, reading=SqlReading(), settler=settler)))
+    trial = TrialProcess(
+        fonts=settings.letter_fonts,
+        windows=settings.letter_windows,
+        sms_parts_max=settings.sms_segments_max,
+    )
     editor = TemplateEditor(
         db=db,
         shelf=SqlTemplates(),
         notices=SqlNotices(),
         ledger=ledger,
         renderer=renderer,
-        trial=TrialProcess(),
+        trial=trial,
     )
-    trials = TrialSender(editor=editor, renderer=renderer, channels=channels, clock=clock)
+    trials = TrialSender(editor=editor, channels=channels, clock=clock)
     app.include_router(template_routes(renderer, editor, trials))
     app.include_router(editing_routes(editor))
     app.include_router(evidence_routes(_evidence(settings, db, ledger, peers, clock)))
@@ -193,6 +195,7 @@ async def build(
     async def close() -> None:
         for channel in set(channels.values()):
             await channel.close()
+        await trial.close()
         threads.close()
         await peers.aclose()
         await db.close()
@@ -244,6 +247,8 @@ def _evidence(
     return EvidenceMaker(
         db=db,
         shelf=SqlEvidence(),
+        links=SqlMessageLinks(),
+        responses=SqlResponses(),
         delivery=SqlDelivery(),
         ledger=ledger,
         records=HttpRecords(
@@ -254,6 +259,7 @@ def _evidence(
         ),
         signer=EvidenceKey(settings.evidence_key_file),
         clock=clock,
+        spool=SealedSpool,
     )
 
 

@@ -1,6 +1,6 @@
 """Plugs in those who carry messages: the channels, batches of letters, calls, in-app messages.
 
-A part of `bootstrap`, and like it the only place that knows which of them there are: a new channel
+A part of `bootstrap`, and like it the only place that knows which of them there are: a new carrier
 is one file in `channels/`, one line in `make_channels`, and one in the tests' contract.
 """
 
@@ -42,16 +42,19 @@ from notifier.channels.smtp import SmtpChannel, SmtpServer
 from notifier.channels.twilio import SmsPolicy, TwilioChannel
 from notifier.domain.calls import CallRule
 from notifier.domain.sms_limits import SmsLimits
+from notifier.entrypoints.api import message_routes, resolution_routes
+from notifier.entrypoints.audit import audit_routes
 from notifier.entrypoints.calls import call_routes
 from notifier.entrypoints.in_app import in_app_routes
 from notifier.entrypoints.loops import turn
 from notifier.entrypoints.post import batch_routes, proof_routes
 from notifier.handlers.batch_letters import Batcher, BatchRule
 from notifier.handlers.calls import CallDesk
-from notifier.handlers.clear_post import ClearingRule, PostClearer, Unbatcher
+from notifier.handlers.clear_post import ClearingRule, MarkClearer, PostClearer, Unbatcher
 from notifier.handlers.inquire import Inquirer
 from notifier.handlers.leave import Door, DoorRule
 from notifier.handlers.proofs import ProofKeeper
+from notifier.handlers.resolve import Resolver
 from notifier.handlers.resolve_batch import BatchResolver
 from notifier.handlers.settling import Settler
 from notifier.ports.allowance import Allowance
@@ -108,26 +111,28 @@ def make_carriers(
     """The routes and loops around the channels."""
     carriers = Carriers()
     feedback, reading, calls = SqlFeedback(), SqlReading(), SqlCalls()
-    keeper = ProofKeeper(
-        db=db, reading=reading, proofs=SqlProofs(), feedback=feedback, ledger=ledger
-    )
+    responses = SqlResponses()
     desk = CallDesk(
         db=db,
         calls=calls,
         feedback=feedback,
-        responses=SqlResponses(),
+        responses=responses,
         settler=settler,
         rule=CallRule(tries=settings.calls_in_vain_max, pause_s=settings.call_pause_s),
         clock=clock,
     )
     carriers.routers.extend(
         [
-            proof_routes(keeper, clock),
+            message_routes(db=db, reading=reading, ledger=ledger, responses=responses),
+            resolution_routes(Resolver(db=db, reading=reading, settler=settler)),
+            audit_routes(db=db, responses=responses),
+            proof_routes(make_keeper(db, ledger), clock),
             call_routes(db=db, calls=calls, reading=reading, ledger=ledger, desk=desk),
             in_app_routes(db=db, shelf=SqlInApp(), feedback=feedback, ledger=ledger),
             batch_routes(
                 db=db,
                 batches=SqlBatches(),
+                responses=responses,
                 resolver=make_batch_resolver(settings, db=db, settler=settler),
                 largest=settings.batch_letters_max,
             ),
@@ -138,6 +143,12 @@ def make_carriers(
         turn, "inquire", inquirer.ask, wake=asyncio.Event(), poll_s=_ASK_POLL_S
     )
     files = LocalLetterFiles(spool=settings.spool_folder, out=settings.batch_folder)
+    marks = MarkClearer(
+        db=db, kept=SqlKeptFiles(), files=files, keep_days=settings.batch_keep_days, clock=clock
+    )
+    carriers.loops["clear_marks"] = functools.partial(
+        turn, "clear_marks", marks.clear, wake=asyncio.Event(), poll_s=_CLEAR_POLL_S
+    )
     batcher = make_batcher(settings, db=db, ledger=ledger, settler=settler, clock=clock)
     if batcher is None:
         unbatcher = Unbatcher(
@@ -156,6 +167,18 @@ def make_carriers(
         turn, "clear_post", clearer.clear, wake=asyncio.Event(), poll_s=_CLEAR_POLL_S
     )
     return carriers
+
+
+def make_keeper(db: Database, ledger: Ledger) -> ProofKeeper:
+    """What keeps the papers that prove what became of letters."""
+    return ProofKeeper(
+        db=db,
+        reading=SqlReading(),
+        proofs=SqlProofs(),
+        feedback=SqlFeedback(),
+        responses=SqlResponses(),
+        ledger=ledger,
+    )
 
 
 def make_batcher(

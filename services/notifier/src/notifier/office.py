@@ -18,11 +18,10 @@ from notifier.adapters.sql_feedback import SqlFeedback
 from notifier.adapters.sql_inbound import SqlInbound
 from notifier.adapters.sql_issues import SqlIssues
 from notifier.adapters.sql_portal import SqlPortalReading
-from notifier.adapters.sql_proofs import SqlProofs
 from notifier.adapters.sql_reading import SqlReading
 from notifier.adapters.sql_responses import SqlResponses
 from notifier.adapters.sql_suppressions import SqlSuppressions
-from notifier.carriers import make_batch_resolver
+from notifier.carriers import make_batch_resolver, make_keeper
 from notifier.content.render import Renderer
 from notifier.domain.calls import CallRule
 from notifier.entrypoints.attention import attention_routes
@@ -39,7 +38,6 @@ from notifier.entrypoints.desk.texts import TextDesk, text_pages
 from notifier.handlers.calls import CallDesk
 from notifier.handlers.edit_templates import TemplateEditor
 from notifier.handlers.judge_response import ResponseDesk
-from notifier.handlers.proofs import ProofKeeper
 from notifier.handlers.resolve import Resolver
 from notifier.handlers.send_trial import TrialSender
 from notifier.handlers.settling import Settler
@@ -71,9 +69,7 @@ def open_office(
         reading=reading,
         ledger=ledger,
         resolver=Resolver(db=db, reading=reading, settler=settler),
-        keeper=ProofKeeper(
-            db=db, reading=reading, proofs=SqlProofs(), feedback=SqlFeedback(), ledger=ledger
-        ),
+        keeper=make_keeper(db, ledger),
         responses=responses,
         clock=clock,
     )
@@ -117,6 +113,7 @@ def open_office(
         frame,
         db=db,
         batches=SqlBatches(),
+        responses=responses,
         resolver=make_batch_resolver(settings, db=db, settler=settler),
         largest=settings.batch_letters_max,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self
 
@@ -68,7 +69,7 @@ class Settings(CarrierSettings):
     spool_folder: Path
 
     evidence_key_file: Path | None = None
-    evidence_timeout_s: float = Field(default=10.0, gt=0)
+    evidence_timeout_s: float = Field(default=60.0, gt=0)
 
     portal_url: str | None = None
     portal_proxies: int = Field(default=0, ge=0, le=10)
@@ -91,6 +92,11 @@ class Settings(CarrierSettings):
             )
         if self.email_via == "sendgrid" and self.sendgrid_api_key is None:
             raise ValueError("email_via is sendgrid: set NOTIFIER_SENDGRID_API_KEY")
+        if self.smtp_username and self.smtp_tls == "none" and not _is_this_machine(self.smtp_host):
+            raise ValueError(
+                "smtp_username is set and smtp_tls is none: the password would go over the network "
+                "in clear; set NOTIFIER_SMTP_TLS to starttls (port 587) or implicit (port 465)"
+            )
         if (self.twilio_account_sid is None) != (self.twilio_auth_token is None):
             raise ValueError(
                 "set both NOTIFIER_TWILIO_ACCOUNT_SID and NOTIFIER_TWILIO_AUTH_TOKEN, or neither"
@@ -112,3 +118,10 @@ class Settings(CarrierSettings):
     def inbound_secret_of(self, tenant: str) -> SecretStr | None:
         """What a tenant's inbound mail proves itself with: its own secret, or the common one."""
         return self.inbound_secrets.get(tenant, self.inbound_secret)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() in ("localhost", "ip6-localhost")

@@ -30,7 +30,7 @@ def read_inbound(arrived: Arrived) -> InboundMail | InboundText | str:
 
 def _read_text(sid: str, content_type: str, raw: bytes) -> InboundText | str:
     is_json = content_type.lower().startswith("application/json")
-    given = json_fields(raw) if is_json else form_fields(raw)
+    given = json_fields(raw) if is_json else form_fields(raw, content_type)
     fields = {name: values[0] for name, values in given.items() if values}
     sender = fields.get("From", "").strip()
     if not sender:

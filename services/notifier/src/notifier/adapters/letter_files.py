@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from notifier.adapters.batch_folder import drafts_of
+from notifier.channels.post_marks import forget_marks
 
 
 class LocalLetterFiles:
@@ -45,6 +47,14 @@ class LocalLetterFiles:
             for folder in (home, *drafts_of(home).values()):
                 if folder.is_dir():
                     shutil.rmtree(folder)
+
+    def forget(self, *, before: datetime) -> int:
+        """Marks of letters that were let go before an instant; returns how many.
+
+        Raises:
+            OSError: no permission.
+        """
+        return forget_marks(self._spool, before=before)
 
 
 def _is_below(path: Path, root: Path) -> bool:

@@ -78,6 +78,7 @@ _TWILIO_STAGES = {
     "delivered": Stage.DELIVERED,
     "read": Stage.DELIVERED,
     "undelivered": Stage.BOUNCED,
+    "canceled": Stage.BOUNCED,  # it was scheduled or queued, and somebody called it off there
     "failed": Stage.BOUNCED,
 }
 _SID = re.compile(r"[A-Za-z0-9]{2,64}")

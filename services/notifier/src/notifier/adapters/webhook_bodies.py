@@ -5,9 +5,12 @@ Signatures are checked over the raw bytes before anything here runs.
 
 from __future__ import annotations
 
+import codecs
 import json
+import re
 import zlib
 from collections import defaultdict
+from email.message import Message
 from urllib.parse import parse_qsl
 
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
@@ -38,14 +41,37 @@ def inflated(body: bytes, encoding: str, *, max_bytes: int) -> bytes:
     return unpacked
 
 
-def form_fields(body: bytes) -> dict[str, list[str]]:
-    """The fields of an `application/x-www-form-urlencoded` body, repeated ones in order."""
+def form_fields(body: bytes, content_type: str = "") -> dict[str, list[str]]:
+    """The fields of an `application/x-www-form-urlencoded` body, repeated ones in order.
+
+    Its charset is the one that `content_type` names: UTF-8, ISO 8859, KOI8 or one of Windows'.
+    Without a name, or with another, it is UTF-8.
+    """
+    charset = _charset(content_type)
     fields: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in parse_qsl(
-        body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=None
+        body.decode(charset, "replace"),
+        keep_blank_values=True,
+        encoding=charset,
+        errors="replace",
+        max_num_fields=None,
     ):
         fields[name].append(value)
     return dict(fields)
+
+
+def _charset(content_type: str) -> str:
+    """Anybody can name one before a signature was checked: only codecs that take linear time."""
+    header = Message()
+    header["content-type"] = content_type
+    try:
+        name = codecs.lookup(header.get_content_charset() or "utf-8").name
+    except (LookupError, ValueError):
+        return "utf-8"
+    return name if _PLAIN_CHARSET.fullmatch(name) else "utf-8"
+
+
+_PLAIN_CHARSET = re.compile(r"utf-8|ascii|iso8859-[0-9]{1,2}|cp125[0-9]|koi8-[ru]")
 
 
 def json_fields(body: bytes) -> dict[str, list[str]]:

@@ -128,7 +128,11 @@ class Frozen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
-    """A frozen message with its addressee, ready to be sent once."""
+    """A frozen message with its addressee, ready to be sent once.
+
+    A provider that lets it wait for longer than `keeps_s` shall not deliver it any more; None:
+    it may come at any time.
+    """
 
     message: Message
     sender: Sender
@@ -137,6 +141,7 @@ class Parcel:
     media_type: str
     body: bytes
     sha256: str
+    keeps_s: float | None = None
 
 
 class Channel(Protocol):
@@ -176,8 +181,11 @@ class Provable(Protocol):
 
     async def find(
         self, *, tenant: str, message_id: UUID, on: date, sha256: str
-    ) -> Sent | Spooled | None:
-        """The message as sent or spooled, or None when it definitely was not."""
+    ) -> Sent | Spooled | Unknown | None:
+        """The message as sent or spooled, or None when it definitely was not.
+
+        Unknown where even the channel itself cannot tell (any more).
+        """
         ...
 
 

@@ -1,9 +1,9 @@
 """Letters as files: `spool/<tenant>/<date>/<message id>.pdf` with a `.json` beside it.
 
 Without batches the spool is where letters leave the house: the file's name is its idempotency, it
-is linked into place once, whole, and never replaced, so that afterwards it can be proved whether a
-letter was posted. What takes the files away must leave a file of that name, or take both files
-only after the message is recorded as sent.
+is linked into place once, whole, and never replaced. A mark that stays when the file is taken away
+(`post_marks.py`) is made right before, so that afterwards it can be told whether a letter was
+posted, may have been, or was not for certain.
 
 With batches the spool is a shelf inside the house: a letter on it was not sent yet, may be written
 anew, and leaves with its batch (`handlers/batch_letters.py`). Nobody else may take files from it.
@@ -15,6 +15,7 @@ import asyncio
 import hashlib
 import os
 import re
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from uuid import UUID
@@ -37,6 +38,8 @@ from notifier.channels.base import (
     Spooled,
     Unknown,
 )
+from notifier.channels.post_marks import make_folder, make_mark, mark_of, sync_folder
+from notifier.domain.post import MAY_BE_POSTED
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -49,13 +52,21 @@ class LetterSpoolChannel:
     """
 
     def __init__(
-        self, folder: Path, *, kind: str, cost_minor: int = 0, batched: bool = False
+        self,
+        folder: Path,
+        *,
+        kind: str,
+        cost_minor: int = 0,
+        batched: bool = False,
+        crash: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """Make a channel; `crash` is told the name of each step, so that a test can die there."""
         self.provider = "spool"
         self._folder = folder
         self._kind = kind
         self._cost_minor = cost_minor
         self._batched = batched
+        self._crash = crash
 
     def addressee(self, contacts: Contacts, *, tenant: str, country: str) -> Recipient | None:  # noqa: ARG002
         """The postal address."""
@@ -83,12 +94,16 @@ class LetterSpoolChannel:
 
     async def find(
         self, *, tenant: str, message_id: UUID, on: date, sha256: str
-    ) -> Sent | Spooled | None:
-        """The letter when it lies in the spool with these bytes, None when it was never posted."""
+    ) -> Sent | Spooled | Unknown | None:
+        """The letter when it lies in the spool with these bytes, None when it was never posted.
+
+        Unknown: it was let go, or was just about to be, and its file is not there.
+        """
         path = self._path(tenant, on, message_id)
+        is_marked = await asyncio.to_thread(mark_of(self._folder, path).exists)
         if await asyncio.to_thread(_sha256, path) == sha256:
-            return self._taken(path, leaves_later=self._batched)
-        return None
+            return self._taken(path, leaves_later=self._batched and not is_marked)
+        return Unknown(reason=MAY_BE_POSTED) if is_marked else None
 
     async def close(self) -> None:
         """Nothing is kept open."""
@@ -97,8 +112,9 @@ class LetterSpoolChannel:
         message = parcel.message
         path = self._path(message.tenant, parcel.on, message.message_id)
         later = self._batched and not parcel.sender.sandbox
-        _make_folder(path.parent, self._folder)
-        if path.exists() and not later:
+        make_folder(path.parent, self._folder)
+        is_marked = mark_of(self._folder, path).exists()
+        if is_marked or (not later and path.exists()):
             return self._already_there(path, parcel)
         letter = path.with_suffix(f".{message.fence}.pdf.tmp")
         slip = path.with_suffix(f".{message.fence}.json.tmp")
@@ -110,19 +126,43 @@ class LetterSpoolChannel:
             if later:
                 letter.replace(path)
             else:
-                _link(letter, path)
+                self._let_go(letter, path)
         except FileExistsError:
             return self._already_there(path, parcel)
         finally:
             letter.unlink(missing_ok=True)
             slip.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
+        self._crash("after_link")
         return self._taken(path, leaves_later=later)
 
+    def _let_go(self, letter: Path, path: Path) -> None:
+        """Mark the letter and give it its final name, or take its slip and its mark back.
+
+        Raises:
+            FileExistsError: it was let go before, or is at this moment.
+            OSError: it was not let go.
+        """
+        mark = mark_of(self._folder, path)
+        self._crash("before_mark")
+        try:
+            make_mark(self._folder, mark)
+            self._crash("after_mark")
+            _link(letter, path, mark)
+        except FileExistsError:
+            raise
+        except OSError:
+            path.with_suffix(".json").unlink(missing_ok=True)
+            raise
+
     def _already_there(self, path: Path, parcel: Parcel) -> Outcome:
-        if _sha256(path) == parcel.sha256:
-            return self._taken(path, leaves_later=False)
-        return Unknown(reason="another text of this letter already lies in the spool")
+        match _sha256(path):
+            case parcel.sha256:
+                return self._taken(path, leaves_later=False)
+            case None:
+                return Unknown(reason=MAY_BE_POSTED)
+            case _:
+                return Unknown(reason="another text of this letter already lies in the spool")
 
     def _taken(self, path: Path, *, leaves_later: bool) -> Sent | Spooled:
         reference = path.relative_to(self._folder).as_posix()
@@ -152,14 +192,13 @@ class LetterSpoolChannel:
         return orjson.dumps(slip, option=orjson.OPT_INDENT_2)
 
 
-def _link(letter: Path, path: Path) -> None:
-    """Give the letter its final name, or take its slip back."""
+def _link(letter: Path, path: Path, mark: Path) -> None:
     try:
         os.link(letter, path)
     except FileExistsError:
         raise
     except OSError:
-        path.with_suffix(".json").unlink(missing_ok=True)
+        mark.unlink()
         raise
 
 
@@ -182,19 +221,3 @@ def _write_durably(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _make_folder(folder: Path, root: Path) -> None:
-    if folder.is_dir():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    for made in (folder.parent, root):
-        _sync_folder(made)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

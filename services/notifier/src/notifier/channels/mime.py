@@ -10,8 +10,8 @@ import base64
 import binascii
 import functools
 import re
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
 from email.header import Header
 from email.utils import format_datetime
 from urllib.parse import quote
@@ -25,9 +25,18 @@ _ADDRESS = re.compile(r"[!-~]+@[!-~]+")
 _MEDIA_TYPE = re.compile(r"[a-z0-9]+/[a-z0-9.+-]+")
 _UNQUOTABLE = re.compile(r"[^ !#-\[\]-~]")
 _LONGEST_LINE = 76
+_LONGEST_AS_IS = 990
+"""No server cuts lines up to this; RFC 5322 allows 998, an old sendmail cuts at 990."""
+
 _WORD_FRAME = len("=?utf-8?b??=")
-_LINES_KEPT = 2_048
+_UTF8_GOES_ON = 0b1000_0000
 _LONGEST_NAME = 70
+_AS_IS = bytes([*range(ord(" "), 127), *b"\n\t"])
+_C1_REFERENCE = re.compile(rb"&#1(?:2[89]|[345]\d);")
+_TEXT_HEAD = b'Content-Type: text/%b; charset="utf-8"\r\nContent-Transfer-Encoding: %b\r\n\r\n'
+_PLAIN_HEAD = _TEXT_HEAD % (b"plain", b"quoted-printable")
+_PAGE_HEAD = _TEXT_HEAD % (b"html", b"7bit")
+_QUOTED_PAGE_HEAD = _TEXT_HEAD % (b"html", b"quoted-printable")
 
 ATTACHED_BYTES_MAX = 15 * 1024 * 1024
 """No mail leaves with more: encoded it is 20 MB, and most servers refuse what is larger."""
@@ -58,13 +67,13 @@ def compose(draft: Draft) -> bytes:
     ]
     check_size(rendered.attachments)
     boundary = f"=_{message.message_id.hex}"
-    body = _part("plain", rendered.text or "")
+    body = _plain(rendered.text or "")
     if rendered.html is not None:
-        body = _multipart("alternative", boundary, [body, _part("html", rendered.html)])
+        body = _multipart("alternative", boundary, [body, _page(rendered.html)])
     if rendered.attachments:
         files = [_file(attachment) for attachment in rendered.attachments]
         body = _multipart("mixed", f"{boundary}.", [body, *files])
-    return _head(headers) + body
+    return b"".join((_head(headers), *body))
 
 
 def check_size(attachments: Iterable[Attachment]) -> None:
@@ -97,40 +106,58 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _part(subtype: str, text: str) -> bytes:
-    """A text part with its own headers, quoted-printable."""
+def _plain(text: str) -> Sequence[bytes]:
+    """A plain text as a part."""
+    return _PLAIN_HEAD, _quoted_printable(_unix_lines(text))
+
+
+def _page(html: str) -> Sequence[bytes]:
+    """An HTML page as a part: as it is, each sign beyond ASCII as a reference (`&#233;`).
+
+    A browser reads both alike, and to write each `=` of a page and to fold its lines took longer
+    than to fill it in. Lines too long to travel so, and signs that are none in HTML, are quoted.
+    """
+    html = _unix_lines(html)
+    page = html.encode("ascii", "xmlcharrefreplace")
+    if page.translate(None, _AS_IS) or _C1_REFERENCE.search(page) or not _has_short_lines(page):
+        return _QUOTED_PAGE_HEAD, _quoted_printable(html)
+    return _PAGE_HEAD, page.replace(b"\n", b"\r\n"), b"\r\n"
+
+
+def _unix_lines(text: str) -> str:
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    lines = text.rstrip("\n").split("\n")
-    encoded = b"".join(map(_quoted_printable, lines))
-    headers = [
-        ("Content-Type", f'text/{subtype}; charset="utf-8"'),
-        ("Content-Transfer-Encoding", "quoted-printable"),
-    ]
-    return _head(headers) + b"\r\n" + encoded
+    return text.rstrip("\n")
 
 
-@functools.lru_cache(maxsize=_LINES_KEPT)
-def _quoted_printable(line: str) -> bytes:
-    """A line of text and its end; kept for a while, because most lines of a mail are its layout's.
+def _has_short_lines(page: bytes) -> bool:
+    """Whether each line can travel as it is; leaps from the last line end within reach to the next.
 
-    They are the same in every mail, and encoding them took longer than filling them in.
+    To measure each line took five times as long.
     """
-    return binascii.b2a_qp(line.encode("utf-8", "replace") + b"\r\n")
+    start, reach = 0, _LONGEST_AS_IS + 1
+    while len(page) - start >= reach:
+        end = page.rfind(b"\n", start, start + reach)
+        if end < 0:
+            return False
+        start = end + 1
+    return True
 
 
-def _multipart(subtype: str, boundary: str, parts: list[bytes]) -> bytes:
+def _quoted_printable(text: str) -> bytes:
+    return binascii.b2a_qp(f"{text}\n".replace("\n", "\r\n").encode("utf-8", "replace"))
+
+
+def _multipart(subtype: str, boundary: str, parts: list[Sequence[bytes]]) -> Sequence[bytes]:
     """Parts with a header of their own; each boundary begins no other."""
-    mark = boundary.encode()
-    head = _head([("Content-Type", f'multipart/{subtype}; boundary="{boundary}"')])
-    return b"%b\r\n%b--%b--\r\n" % (
-        head,
-        b"".join(b"--%b\r\n%b\r\n" % (mark, part) for part in parts),
-        mark,
-    )
+    mark = b"--" + boundary.encode()
+    chunks = [_head([("Content-Type", f'multipart/{subtype}; boundary="{boundary}"')])]
+    for part in parts:
+        chunks += (b"\r\n", mark, b"\r\n", *part)
+    return *chunks, b"\r\n", mark, b"--\r\n"
 
 
-def _file(attachment: Attachment) -> bytes:
+def _file(attachment: Attachment) -> Sequence[bytes]:
     """A file as a part; a name that is not plain ASCII as RFC 2231 wants it."""
     name = one_line(attachment.file_name)[-_LONGEST_NAME:]
     plain_name = _UNQUOTABLE.sub("_", name)
@@ -143,7 +170,7 @@ def _file(attachment: Attachment) -> bytes:
         ("Content-Disposition", f"attachment; filename{said}"),
     ]
     content = base64.encodebytes(attachment.content).replace(b"\n", b"\r\n")
-    return _head(headers) + b"\r\n" + content
+    return _head(headers), b"\r\n", content
 
 
 def _head(headers: list[tuple[str, str]]) -> bytes:
@@ -151,21 +178,30 @@ def _head(headers: list[tuple[str, str]]) -> bytes:
 
 
 def _labels(draft: Draft) -> list[tuple[str, str]]:
-    return [(name, _unstructured(name, text)) for name, text in labels(draft).items()]
+    return [(name, _folded(name, text)) for name, text in labels(draft).items()]
 
 
 def _date(at: datetime) -> str:
-    return format_datetime(at)
+    return _date_of(at.replace(microsecond=0, tzinfo=None), at.utcoffset() or timedelta())
+
+
+@functools.lru_cache(maxsize=16)
+def _date_of(local: datetime, offset: timedelta) -> str:
+    """Kept for a while: mails are written in batches, and those of a batch bear the same time."""
+    return format_datetime(local.replace(tzinfo=timezone(offset)))
 
 
 def _unstructured(name: str, text: str) -> str:
     """A free text, folded, as encoded words where it is not plain ASCII."""
-    text = one_line(text)
-    if not text.isascii() or "=?" in text:
-        return _encoded_words(name, text)
-    if len(name) + len(text) + 2 <= _LONGEST_LINE:
-        return text
-    return Header(text, "us-ascii", maxlinelen=_LONGEST_LINE, header_name=name).encode(
+    return _folded(name, one_line(text))
+
+
+def _folded(name: str, line: str) -> str:
+    if not line.isascii() or "=?" in line:
+        return _encoded_words(name, line)
+    if len(name) + len(line) + 2 <= _LONGEST_LINE:
+        return line
+    return Header(line, "us-ascii", maxlinelen=_LONGEST_LINE, header_name=name).encode(
         linesep="\r\n"
     )
 
@@ -178,20 +214,20 @@ def _encoded_words(name: str, text: str) -> str:
     room = _LONGEST_LINE - len(name) - 2 - _WORD_FRAME
     return "\r\n ".join(
         f"=?utf-8?b?{binascii.b2a_base64(part, newline=False).decode()}?="
-        for part in _parts(text, room // 4 * 3)
+        for part in _parts(text.encode("utf-8", "replace"), room // 4 * 3)
     )
 
 
-def _parts(text: str, first_bytes: int) -> Iterator[bytes]:
-    """The text in parts of whole characters, each small enough for the line that it stands on."""
-    part, room = b"", first_bytes
-    for character in text:
-        encoded = character.encode("utf-8", "replace")
-        if len(part) + len(encoded) > room and part:
-            yield part
-            part, room = b"", (_LONGEST_LINE - 1 - _WORD_FRAME) // 4 * 3
-        part += encoded
-    yield part
+def _parts(text: bytes, first_bytes: int) -> Iterator[bytes]:
+    """UTF-8 in parts of whole characters, each small enough for the line that it stands on."""
+    start, room = 0, first_bytes
+    while start + room < len(text):
+        end = start + room
+        while text[end] & 0b1100_0000 == _UTF8_GOES_ON:
+            end -= 1
+        yield text[start:end]
+        start, room = end, (_LONGEST_LINE - 1 - _WORD_FRAME) // 4 * 3
+    yield text[start:]
 
 
 def _mailbox(header: str, name: str, address: str) -> str:

@@ -22,6 +22,8 @@ from notifier.channels.http import post_once, refusal
 from notifier.content.model import Attachment
 from notifier.domain.redaction import plain
 
+_TRACKING = ("click_tracking", "open_tracking", "subscription_tracking", "ganalytics")
+
 
 class SendGridChannel:
     """E-mail through SendGrid."""
@@ -45,10 +47,16 @@ class SendGridChannel:
     def freeze(self, draft: Draft) -> Frozen:
         """The JSON that SendGrid turns into an e-mail.
 
+        What an account may have switched on for all its mails is off for these: footers, tags in
+        links, pictures that count. The debtor gets what was written, and nobody is watched.
+
         Raises:
-            ValueError: attachments that are too large.
+            ValueError: attachments that are too large, or no subject, which SendGrid refuses.
         """
         message, rendered = draft.message, draft.rendered
+        subject = mime.one_line(rendered.subject or "").strip()
+        if not subject:
+            raise ValueError("SendGrid takes no e-mail without a subject: give the text one")
         content = [{"type": "text/plain", "value": rendered.text or " "}]
         if rendered.html is not None:
             content.append({"type": "text/html", "value": rendered.html})
@@ -64,7 +72,7 @@ class SendGridChannel:
                 }
             ],
             "from": _mailbox(draft.sender.name, draft.sender.email),
-            "subject": mime.one_line(rendered.subject or ""),
+            "subject": subject,
             "content": content,
             "headers": {
                 "Message-ID": mime.message_id_header(message.message_id, draft.sender.email),
@@ -75,7 +83,8 @@ class SendGridChannel:
                     if text.isascii() and len(text) < 900
                 },
             },
-            "tracking_settings": {"click_tracking": off, "open_tracking": off},
+            "tracking_settings": dict.fromkeys(_TRACKING, off),
+            "mail_settings": {"footer": off},
         }
         if rendered.attachments:
             body["attachments"] = _files(rendered.attachments)

@@ -33,6 +33,8 @@ from notifier.domain.redaction import plain
 from notifier.domain.segments import segment_count
 from notifier.ports.allowance import Allowance, AllowanceUnavailableError
 
+_LONGEST_VALIDITY_S = 36_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmsPolicy:
@@ -120,6 +122,7 @@ class TwilioChannel:
             "MessagingServiceSid" if sms_rules.is_service(origin) else "From": origin,
             "Body": text,
             "StatusCallback": f"{self._callback_url}/{message.tenant}/{message.message_id}",
+            **_validity(parcel.keeps_s),
         }
         answer = await post_once(self._client, self._url, deadline, data=form, auth=self._auth)
         if not isinstance(answer, httpx.Response):
@@ -155,6 +158,13 @@ class TwilioChannel:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+
+def _validity(keeps_s: float | None) -> dict[str, str]:
+    """How long Twilio may let the text wait: 1 to 36,000 seconds (errors 30036, 90007)."""
+    if keeps_s is None:
+        return {}
+    return {"ValidityPeriod": str(min(_LONGEST_VALIDITY_S, max(1, int(keeps_s))))}
 
 
 def _field(answer: httpx.Response, name: str) -> str:

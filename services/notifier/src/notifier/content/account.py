@@ -6,12 +6,16 @@ Pure: no input or output.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}", re.ASCII)
 _BIC = re.compile(r"[A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?", re.ASCII)
 _SWISS_CHARS = 21
 _QR_INSTITUTIONS = range(30_000, 32_000)
 """Institution numbers (IID) that only QR-IBANs have (SIX, implementation guidelines QR-bill)."""
+
+_ACCOUNTS = 1024
+"""Accounts whose kind is remembered: a creditor's is asked for with every message."""
 
 
 def compact(iban: str) -> str:
@@ -37,6 +41,7 @@ def is_swiss_iban(iban: str) -> bool:
     return text[:2] in ("CH", "LI") and len(text) == _SWISS_CHARS and is_iban(text)
 
 
+@lru_cache(maxsize=_ACCOUNTS)
 def is_qr_iban(iban: str) -> bool:
     """Whether it is a Swiss account that takes money with a QR reference only."""
     text = compact(iban)

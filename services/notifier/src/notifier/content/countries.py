@@ -13,7 +13,7 @@ from notifier.content.clean import clean
 from notifier.content.model import RenderRequest
 from notifier.content.prose import Block
 from notifier.content.standing import LeastDays
-from notifier.content.variables import Data, address_of, sender_of
+from notifier.content.variables import Data, account_of, address_of, sender_of
 
 OTHER = "other"
 MAX_ADDRESS_LINES = 6
@@ -34,12 +34,13 @@ _MAX_CREDITORS = 1024
 class Creditor:
     """A tenant as the texts' `sender`, and the line that has to stand on its letters and e-mails.
 
-    `imprint` has register data and seat, as the creditor's country wants them; `missing` says what
-    it lacks of them, or is empty.
+    `account` says where it is paid. `imprint` has register data and seat, as the creditor's country
+    wants them; `missing` says what it lacks of them, or is empty.
     """
 
     tenant: TenantRegisteredV1
     sender: Data
+    account: Data
     imprint: str
     missing: str
 
@@ -86,7 +87,11 @@ class Countries:
         sender = sender_of(tenant, postal=", ".join(self._lines(address_of(tenant.legal.address))))
         imprint = block.line({"sender": sender, "address": sender["postal"]})
         return Creditor(
-            tenant=tenant, sender=sender, imprint=imprint, missing=self._missing(tenant)
+            tenant=tenant,
+            sender=sender,
+            account=account_of(tenant.bank),
+            imprint=imprint,
+            missing=self._missing(tenant),
         )
 
     @staticmethod

@@ -7,8 +7,10 @@ read a clock. The locale comes from the variable `locale`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from liquid import RenderContext
@@ -23,8 +25,29 @@ from notifier.content.formats import Formats, formats_for
 MAX_SHORTEN = 500
 
 
+@dataclass(frozen=True, slots=True)
+class InLocale:
+    """A render context that knows nothing but how a locale writes, found once for a whole text."""
+
+    formats: Formats
+
+
+@lru_cache(maxsize=256)
+def in_locale(tag: str) -> InLocale:
+    """The render context of a locale tag such as `fr_FR`.
+
+    Raises:
+        ValueError: Babel does not know the tag.
+    """
+    return InLocale(formats_for(tag))
+
+
+Context = RenderContext | InLocale
+"""What the filters that depend on the locale are given."""
+
+
 @with_context
-def money(value: object, *, context: RenderContext) -> str:
+def money(value: object, *, context: Context) -> str:
     """An amount with its currency; a list of amounts becomes `A and B`.
 
     A literal such as `{{ 40 | money }}` has no currency and is refused.
@@ -36,7 +59,7 @@ def money(value: object, *, context: RenderContext) -> str:
 
 
 @with_context
-def percent(value: object, *, context: RenderContext) -> str:
+def percent(value: object, *, context: Context) -> str:
     """A rate in percent: `12,40 %`; a list of rates becomes `A and B`."""
     formats = _formats(context)
     rates = value if isinstance(value, list) else [value]
@@ -44,7 +67,7 @@ def percent(value: object, *, context: RenderContext) -> str:
 
 
 @with_context
-def day(value: object, style: object = "long", *, context: RenderContext) -> str:
+def day(value: object, style: object = "long", *, context: Context) -> str:
     """A date, `long` by default: `12 mars 2026`."""
     if not isinstance(value, date):
         raise FilterArgumentError(f"date: needs a date, not {value!r}", token=None)
@@ -55,13 +78,13 @@ def day(value: object, style: object = "long", *, context: RenderContext) -> str
 
 
 @with_context
-def number(value: object, *, context: RenderContext) -> str:
+def number(value: object, *, context: Context) -> str:
     """A whole number with the language's grouping."""
     return _formats(context).count(_whole(value, "number"))
 
 
 @with_context
-def plural(value: object, *forms: object, context: RenderContext) -> str:
+def plural(value: object, *forms: object, context: Context) -> str:
     """The word that goes with a count: `{{ n | plural: "invoice", "invoices" }}`.
 
     The words stand in CLDR order (one, [two, few, many,] other), as many as wanted; a category
@@ -109,7 +132,7 @@ def shorten(value: object, limit: object = 40) -> str:
 def iban(value: object) -> str:
     """An IBAN in groups of four, as people read it."""
     text = "".join(_text(value).split())
-    return " ".join(text[start : start + 4] for start in range(0, len(text), 4))
+    return " ".join([text[start : start + 4] for start in range(0, len(text), 4)])
 
 
 def size(value: object) -> int:
@@ -136,7 +159,9 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
 """Everything a template may write after `|`."""
 
 
-def _formats(context: RenderContext) -> Formats:
+def _formats(context: Context) -> Formats:
+    if isinstance(context, InLocale):
+        return context.formats
     return formats_for(str(context.resolve("locale")))
 
 

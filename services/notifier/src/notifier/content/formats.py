@@ -22,6 +22,8 @@ from babel.numbers import (
     parse_pattern,
 )
 
+from dunning_common.money import to_decimal
+
 DATE_STYLES = ("short", "medium", "long", "full")
 """Styles of the `date` filter; `short` is safe in a table, `long` in a sentence."""
 
@@ -44,6 +46,10 @@ class Formats:
         """`1 234,50 €`, with the currency's own number of decimals."""
         return _money_pattern(currency, self.tag)(amount)
 
+    def minor(self, minor: int, currency: str) -> str:
+        """The same of an amount in the currency's minor units."""
+        return _minor(minor, currency, self.tag)
+
     def percent(self, rate: Decimal) -> str:
         """A rate in percent with two decimals or more: `12,40 %`."""
         return _percent(rate, self.tag)
@@ -58,7 +64,7 @@ class Formats:
 
     def plural_form(self, number: int) -> str:
         """CLDR category of a count: `one`, `few`, `many`, `other` and so on."""
-        return str(self.locale.plural_form(number))
+        return _plural_form(number, self.tag)
 
     def plural_forms(self) -> tuple[str, ...]:
         """The categories the locale distinguishes, in CLDR order; the last is always `other`."""
@@ -120,6 +126,16 @@ _HIGHEST = Decimal(10) ** 18
 _PROBES = tuple(
     map(Decimal, ("0", "0.07", "7.5", "12", "999.99", "1000", "12345.678", "98765432.1"))
 )
+
+
+@lru_cache(maxsize=4096)
+def _minor(minor: int, currency: str, tag: str) -> str:
+    return _money_pattern(currency, tag)(to_decimal(minor, currency))
+
+
+@lru_cache(maxsize=4096)
+def _plural_form(number: int, tag: str) -> str:
+    return str(Locale.parse(tag).plural_form(number))
 
 
 @lru_cache(maxsize=4096)

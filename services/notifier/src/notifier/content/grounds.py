@@ -22,6 +22,8 @@ def grounds_of(items: Iterable[NoticeItemV2]) -> list[dict[str, object]]:
     `law` is the citation; a fee is `agreed`: it rests on the contract, and cites nothing.
     """
     seen = {(basis.kind, basis.basis) for item in items for basis in item.charge_basis}
+    if not seen:
+        return []
     laws = [
         (kind, law)
         for kind in KINDS[:2]

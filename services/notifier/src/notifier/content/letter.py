@@ -92,6 +92,12 @@ class LetterPress:
                 if missing <= unknown:
                     raise TemplateError(name, f"window {window}", error.message) from error
                 self._without = unknown | missing
+            except BaseException as error:
+                # A panic of the typesetter is no `Exception`: it would end whoever sends.
+                if type(error).__name__ != "PanicException":
+                    raise
+                place = f"window {window}"
+                raise TemplateError(name, place, "a text is too long to print; say less") from error
         raise TemplateError(name, f"window {window}", "holds too many signs that no font can show")
 
     def _compile(self, window: str, text: str, timestamp: int) -> bytes:

@@ -6,7 +6,6 @@ the EPC code elsewhere and where no QR-bill can be. No layout here.
 
 from __future__ import annotations
 
-from dunning_common.money import to_decimal
 from notifier.content.account import compact
 from notifier.content.clean import breakable, clean
 from notifier.content.payment import payment_code
@@ -78,7 +77,7 @@ def _part_paid(prepared: Prepared, currency: str) -> str:
     if len(totals) == 1:
         return ""
     minor = next((total.due_minor for total in totals if total.currency == currency), 0)
-    return f" ({prepared.formats.money(to_decimal(minor, currency), currency)})"
+    return f" ({prepared.formats.minor(minor, currency)})"
 
 
 def _slips(bill: SwissBill, prepared: Prepared) -> Data:

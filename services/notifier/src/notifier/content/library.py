@@ -24,7 +24,7 @@ from notifier.content.shape import VALUE, Shape
 from notifier.content.standing import STAGES, LeastDays, Stage, Standing
 from notifier.content.summary import summarise
 from notifier.content.text_table import TextTable
-from notifier.content.variables import gather, sender_of
+from notifier.content.variables import account_of, gather, sender_of
 from notifier.content.wording import COUNTED, NOTES, WORDS, Wording
 
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
@@ -370,5 +370,7 @@ def _sample_data(request: RenderRequest, wording: Wording) -> dict[str, object]:
         deadline_days=8,
         standing=Standing(business=True),
         sender=sender_of(request.tenant, postal="-"),
+        account=account_of(request.tenant.bank),
         lists=True,
+        others=frozenset(),
     )

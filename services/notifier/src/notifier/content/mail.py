@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import mrml
-
+from notifier.content.mjml import compile_mjml
 from notifier.content.model import TemplateError
 from notifier.content.prepared import Prepared
 from notifier.content.prose import Paragraph
@@ -16,10 +15,6 @@ from notifier.content.tables import amounts
 from notifier.content.variables import MAX_LINES, Data
 
 _MAX_PAGE_CHARS = 1_000_000
-_BETWEEN_BLOCKS = re.compile(
-    r">(?=<(?:/?(?:table|tbody|thead|tr|td|th|div|head|body|style|meta)\b|!))"
-)
-_LIQUID = re.compile(r"\{[{%]")
 _WEB = re.compile(r"https?://[^\s<>\"'{}]{1,2000}", re.ASCII)
 
 
@@ -36,7 +31,7 @@ class EmailLayout:
 
     def __init__(self, folder: Path, sample: Data) -> None:
         shape = Shape.of(sample)
-        page = _compiled_mjml(folder / "layout.mjml")
+        page = compile_mjml(folder / "layout.mjml")
         self._page = _compile(page, "email/layout.mjml", shape, html=True)
         text = (folder / "layout.txt").read_text(encoding="utf-8")
         self._text = _compile(text, "email/layout.txt", shape, html=False)
@@ -97,30 +92,3 @@ def _page_part(part: Paragraph) -> Data:
 def _compile(source: str, name: str, shape: Shape, *, html: bool) -> Compiled:
     sandbox = Sandbox(html=html, max_output_chars=_MAX_PAGE_CHARS)
     return sandbox.compile(source, name=name, data=shape, long=True)
-
-
-def _compiled_mjml(path: Path) -> str:
-    source = path.read_text(encoding="utf-8")
-    try:
-        output = mrml.to_html(source, mrml.ParserOptions(include_loader=mrml.noop_loader()))
-    except OSError as error:
-        raise TemplateError("email/layout.mjml", "the MJML", str(error)) from error
-    if output.warnings:
-        warning = output.warnings[0]
-        line = source.count("\n", 0, warning.start) + 1
-        raise TemplateError("email/layout.mjml", f"line {line}", str(warning.kind))
-    return _frame_apart(str(output.content))
-
-
-def _frame_apart(page: str) -> str:
-    """The page with what is the same in all mails on lines of its own.
-
-    Encoding a mail takes as long as filling it in, and lines that come again are encoded once.
-    """
-    lines: list[str] = []
-    for line in _BETWEEN_BLOCKS.sub(">\n", page).split("\n"):
-        if lines and not _LIQUID.search(lines[-1] + line):
-            lines[-1] += f" {line.strip()}"
-        else:
-            lines.append(line.strip())
-    return "\n".join(lines)

@@ -62,6 +62,7 @@ class RenderRequest:
     `own` are the tenant's own texts by family and language; they go before the built-in ones.
     `portal_url` opens the debtor's own page and `pay_url` a page to pay on; empty where there is
     none. A text takes the former along while it has at most `sms_parts_max` parts with it.
+    `ways` are the channels by which anything is sent from here; None: by all.
     """
 
     channel: Channel
@@ -76,6 +77,7 @@ class RenderRequest:
     portal_url: str = ""
     pay_url: str = ""
     sms_parts_max: int = 2
+    ways: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

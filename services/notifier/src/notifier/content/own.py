@@ -5,6 +5,7 @@ Compiles and keeps them; where they are stored and who may write them is decided
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Generic, Protocol, TypeVar
@@ -18,6 +19,9 @@ from notifier.content.text_table import TextTable
 MAX_OWN_CHARS = 64 * 1024
 _KEPT = 512
 _MAX_DEPTH = 3
+_INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs"})
+_INVISIBLE_ALLOWED = frozenset("\n\t\r\u00ad\u200b\u200c\u200d\u200e\u200f\u2060")
+"""Line ends, hyphens that show at a line's end, joiners, and marks of right-to-left names."""
 
 
 Script_co = TypeVar("Script_co", covariant=True)
@@ -62,7 +66,8 @@ def read_own(text: OwnText) -> TextTable:
     """The table of a tenant's own family.
 
     Raises:
-        TemplateError: too long, not YAML, deeper than a family's file, or with references in it.
+        TemplateError: too long, not YAML, deeper than a family's file, or with references or signs
+            that nobody sees in it.
     """
     if len(text.source) > MAX_OWN_CHARS:
         raise TemplateError(
@@ -80,6 +85,8 @@ def _look_at_events(text: OwnText) -> None:
             line = event.start_mark.line + 1 if event.start_mark else 1
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise TemplateError(text.name, f"line {line}", "write the text out; no & and no *")
+            if isinstance(event, yaml.ScalarEvent):
+                _look_at_signs(text.name, line, event.value)
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
             elif isinstance(event, yaml.CollectionEndEvent):
@@ -91,3 +98,13 @@ def _look_at_events(text: OwnText) -> None:
         raise TemplateError(text.name, f"line {line}", str(error.problem)) from error
     except yaml.YAMLError as error:
         raise TemplateError(text.name, "the whole", str(error).splitlines()[0]) from error
+
+
+def _look_at_signs(name: str, line: int, value: str) -> None:
+    """No control signs: they turn words around, and a letter of nothing else takes a minute."""
+    if value.isascii() and value.isprintable():
+        return
+    for sign in value:
+        if unicodedata.category(sign) in _INVISIBLE and sign not in _INVISIBLE_ALLOWED:
+            reason = f"holds U+{ord(sign):04X}, a sign that nobody sees; take it out"
+            raise TemplateError(name, f"line {line}", reason)

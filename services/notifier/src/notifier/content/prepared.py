@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfoNotFoundError
 
 from dunning_common.money import MoneyError
 from notifier.content.annexes import DEBT_CLAIM, Annex, annex_data
+from notifier.content.carried import carried_with, unposted
 from notifier.content.formats import Formats, formats_for
 from notifier.content.library import FALLBACK_LANGUAGE, Library, Script, base_language
 from notifier.content.model import RenderRequest, TemplateError
@@ -132,20 +133,23 @@ def prepare(library: Library, request: RenderRequest) -> Prepared:
             request,
             summary,
             script.wording,
-            locale=str(formats.locale),
+            locale=formats.tag,
             deadline_days=script.family.deadline_days,
             standing=standing,
             sender=creditor.sender,
+            account=creditor.account,
             lists=script.lists,
+            others=carried_with(request, library.countries),
         )
     except (UnknownInvoiceError, StandingError, MoneyError, ZoneInfoNotFoundError) as error:
         raise TemplateError(script.name, "the notice", str(error)) from error
-    if standing.protocol and request.channel == "email" and not _posted(request):
+    is_claim_by_mail = standing.protocol and request.channel == "email"
+    if is_claim_by_mail and (why := unposted(request, library.countries)):
         raise TemplateError(
             script.name,
             "the notice",
             "a letter of claim to a person has to be posted with the forms of the Pre-Action "
-            "Protocol for Debt Claims; give the level a letter channel too",
+            f"Protocol for Debt Claims; {why}",
         )
     law = script.wording.law
     sentences = law.get(country, law["other"])
@@ -162,11 +166,6 @@ def prepare(library: Library, request: RenderRequest) -> Prepared:
         forms=library.annexes[DEBT_CLAIM],
         english=library.wordings[FALLBACK_LANGUAGE],
     )
-
-
-def _posted(request: RenderRequest) -> bool:
-    """Whether the same notice also goes out on paper."""
-    return any(m.channel in {"letter", "registered_letter"} for m in request.notice.messages)
 
 
 def _dict(value: object) -> Data:

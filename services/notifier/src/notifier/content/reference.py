@@ -77,7 +77,7 @@ def reference_of(numbers: Sequence[str], notice: str, iban: str) -> Reference:
         shown = iso11649.format(value)
         return Reference(kind=ReferenceKind.CREDITOR, value=value, shown=shown)
     belgian = ogm_vcs.compact(number.strip("*")) if _BELGIAN.fullmatch(number) else ""
-    if compact(iban).startswith("BE") and belgian and ogm_vcs.is_valid(belgian):
+    if belgian and compact(iban).startswith("BE") and ogm_vcs.is_valid(belgian):
         shown = f"+++{ogm_vcs.format(belgian)}+++"
         return Reference(kind=ReferenceKind.BELGIAN, value=belgian, shown=shown)
     joined = ", ".join(numbers)

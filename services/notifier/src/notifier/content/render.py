@@ -12,7 +12,13 @@ from notifier.content.letter import LetterPress
 from notifier.content.letter_data import letter_data, remarks_of
 from notifier.content.library import CHANNELS, Library, base_language
 from notifier.content.mail import EmailLayout, mail_data, web_address
-from notifier.content.model import NoSuchTextError, Rendered, RenderRequest, TemplateError
+from notifier.content.model import (
+    NoSuchTextError,
+    OwnText,
+    Rendered,
+    RenderRequest,
+    TemplateError,
+)
 from notifier.content.prepared import Prepared, prepare
 from notifier.content.samples import sample_request
 from notifier.content.sms import gsm_text, with_link
@@ -89,17 +95,27 @@ class Renderer:
             case other:
                 assert_never(other)
 
-    def fill(self, request: RenderRequest) -> None:
-        """Fill in every text of a request, and the page of an e-mail; prints no letter.
+    def fill(self, request: RenderRequest) -> dict[str, str]:
+        """Every text of a request, by its name; an e-mail's page is written, no letter printed.
 
         Raises:
             TemplateError: a text cannot be filled in.
         """
         prepared = prepare(self._library, request)
-        for name in prepared.script.blocks:
-            prepared.paragraphs(name)
         if request.channel == "email":
             self._render_email(prepared)
+        return {
+            name: "\n".join(paragraph.text for paragraph in prepared.paragraphs(name))
+            for name in prepared.script.blocks
+        }
+
+    def compile(self, text: OwnText) -> None:
+        """Read a tenant's own text, and fill in nothing.
+
+        Raises:
+            TemplateError: it is refused, whatever the message.
+        """
+        self._library.own.find(text, "email")
 
     def source_of(self, family: str, language: str) -> str:
         """The built-in texts of a family in a language, as YAML.

@@ -20,9 +20,10 @@ from dunning_common.events.dunning import (
     NoticeRequestedV2,
     UnallocatedMoney,
 )
-from dunning_common.events.receivables import ChargeKind, DebtorKind
+from dunning_common.events.receivables import ChargeKind
 from dunning_common.events.tenants import BankDetails, LegalIdentity, TenantRegisteredV1
 from notifier.content.model import OwnText, RenderRequest
+from notifier.content.sample_places import PERSON, SampleKind, SamplePlace
 
 DECIDED_AT = datetime(2026, 3, 10, 7, 30, tzinfo=UTC)
 NOTICE_ID = UUID("5d7c1c39-2f6b-5a4e-9d0a-8f2f1d3b6a71")
@@ -68,8 +69,13 @@ LAWS = {
     "nl": ("art. 6:119a, 6:119b BW", "art. 6:96 lid 4 en 5 BW, Besluit BIK", "art. 6:119 BW"),
     "pt": ("DL 62/2013; C. com. art. 102 §5", "DL 62/2013, art. 7", "C. civil art. 559"),
     "pl": ("Ustawa z 8 marca 2013, art. 7", "Ustawa z 8 marca 2013, art. 10", "KC art. 481"),
+    "be": ("Loi du 2 août 2002, art. 5", "Loi du 2 août 2002, art. 6", "C. civ. 5.240; CDE XIX.4"),
 }
 """What the samples' charges rest on: a business's interest and fixed sum, a consumer's interest."""
+CONSUMER_SUMS = {"BE": "CDE XIX.4", "NL": "art. 6:96 lid 5 en 6 BW, Besluit BIK"}
+"""Where a sample consumer who lives there is charged a fixed sum, and on what that rests."""
+ELSEWHERE = ("statutory interest", "Directive 2011/7/EU, art. 6", "statutory interest")
+"""What charges rest on in any other country."""
 CHARGED = frozenset({"final_demand", "formal_notice", "letter_before_action"})
 BRITISH = tuple(
     f"Late Payment of Commercial Debts (Interest) Act 1998, {section}"
@@ -97,7 +103,8 @@ def sample_request(
     debtor_name: str | None = None,
     number: str = "F-2026-",
     own: Mapping[tuple[str, str], OwnText] | None = None,
-    kind: DebtorKind | None = "business",
+    kind: SampleKind | None = "business",
+    place: SamplePlace | None = None,
 ) -> RenderRequest:
     """A message as it could come from the engine.
 
@@ -113,24 +120,21 @@ def sample_request(
         debtor_name: instead of the sample debtor's name.
         number: what the invoice numbers begin with.
         own: the tenant's own texts.
-        kind: whether the debtor is a business or a consumer, who is never charged a fixed sum.
+        kind: what the debtor is; None: unknown. A consumer is charged a fixed sum in the `place`s
+            alone where the law lets it owe one.
+        place: where the debtor lives; with it, who is no company has a person's name.
     """
-    with_charges = template in CHARGED if charges is None else charges
     code = language.replace("_", "-").split("-")[0]
-    tenant = TENANTS.get(code, TENANTS["en"])
+    tenant, country = TENANTS.get(code, TENANTS["en"]), place.law if place else ""
+    with_charges = template in CHARGED if charges is None else charges
+    money = currencies or (tenant.base_currency,)
     items = tuple(
-        _item(
-            template, place, invoices, currencies or (tenant.base_currency,), with_charges, number
-        )
-        if kind == "business"
-        else _item(
-            template, place, invoices, currencies or (tenant.base_currency,), with_charges, number
-        ).model_copy(update={"compensation_minor": 0})
-        for place in range(invoices)
+        _item(template, index, invoices, money, with_charges, number) for index in range(invoices)
     )
     if extras:
         items = (items[0].model_copy(update=EXTRAS), *items[1:])
-    items = tuple(_with_grounds(item, code, business=kind == "business") for item in items)
+    bases = _bases(code, kind, country)
+    items = tuple(_with_grounds(item, bases) for item in items)
     days = DAYS_TO_PAY.get(template, 7) if with_deadline else 0
     level_no, _ = LADDER.get(template, (3, 21))
     message = NoticeMessageV2(
@@ -146,10 +150,11 @@ def sample_request(
     notice = NoticeRequestedV2(
         notice_id=NOTICE_ID,
         debtor_id="D-1001",
-        debtor_kind=kind,
+        debtor_kind="business" if kind == "person" else kind,
+        debtor_country=country or None,
         decided_at=DECIDED_AT,
         zone="Europe/Paris",
-        policy_id=POLICIES.get(code, "uk-b2b"),
+        policy_id="of-our-own" if country else POLICIES.get(code, "uk-b2b"),
         policy_version=1,
         decision_id=DECISION_ID,
         pay_by=DECIDED_AT.date() + timedelta(days=days) if days else None,
@@ -159,9 +164,6 @@ def sample_request(
         if extras
         else (),
     )
-    contacts = DEBTORS.get(code, DEBTORS["en"])
-    if debtor_name is not None:
-        contacts = contacts.model_copy(update={"name": debtor_name})
     return RenderRequest(
         channel=channel,
         template=template,
@@ -169,44 +171,69 @@ def sample_request(
         notice=notice,
         message=message,
         tenant=tenant,
-        contacts=contacts,
+        contacts=_contacts(code, kind, place, debtor_name),
         message_id=MESSAGE_ID,
         own=own or {},
     )
 
 
-def _with_grounds(item: NoticeItemV3, code: str, *, business: bool) -> NoticeItemV3:
+def _contacts(
+    code: str, kind: SampleKind | None, place: SamplePlace | None, name: str | None
+) -> Contacts:
+    contacts = DEBTORS.get(code, DEBTORS["en"])
+    if place is not None:
+        contacts = place.home(contacts)
+        if kind in {"consumer", "person"}:
+            contacts = contacts.model_copy(update={"name": PERSON})
+    return contacts if name is None else contacts.model_copy(update={"name": name})
+
+
+def _bases(code: str, kind: SampleKind | None, country: str) -> Mapping[ChargeKind, str]:
+    """What each kind of charge rests on; a fixed sum that rests on nothing is not charged."""
+    others = ELSEWHERE if country not in {"", "GB"} else (*BRITISH, "")
+    interest, fixed, of_consumers = LAWS.get(country.lower() or code, others)
+    fee = "policy of-our-own, version 1, level sample"
+    if kind in {"consumer", None}:
+        sums = CONSUMER_SUMS.get(country, "") if kind else ""
+        return {"interest": of_consumers, "compensation": sums, "fee": fee}
+    return {"interest": interest, "compensation": fixed, "fee": fee}
+
+
+def _with_grounds(item: NoticeItemV3, bases: Mapping[ChargeKind, str]) -> NoticeItemV3:
     """The item, its charges with what they rest on."""
-    interest, fixed, of_consumers = LAWS.get(code, (*BRITISH, ""))
-    laws: tuple[tuple[ChargeKind, int, str], ...] = (
-        ("interest", item.interest_minor, interest if business else of_consumers),
-        ("compensation", item.compensation_minor, fixed),
-        ("fee", item.fee_minor, "policy of-our-own, version 1, level sample"),
+    if not bases["compensation"]:
+        item = item.model_copy(update={"compensation_minor": 0})
+    minors: dict[ChargeKind, int] = {
+        "interest": item.interest_minor,
+        "compensation": item.compensation_minor,
+        "fee": item.fee_minor,
+    }
+    found = tuple(
+        ChargeBasis(kind=kind, basis=law) for kind, law in bases.items() if minors[kind] and law
     )
-    found = tuple(ChargeBasis(kind=kind, basis=law) for kind, minor, law in laws if minor and law)
     return item.model_copy(update={"charge_basis": found})
 
 
 def _item(
-    template: str, place: int, count: int, currencies: tuple[str, ...], charges: bool, number: str
+    template: str, index: int, count: int, currencies: tuple[str, ...], charges: bool, number: str
 ) -> NoticeItemV3:
     level_no, late = LADDER.get(template, (3, 21))
-    coming = template != "courtesy" and count > 2 and place == count - 1
+    coming = template != "courtesy" and count > 2 and index == count - 1
     level, days_late = ("courtesy", -5) if coming else (template, late)
-    amount = 124_050 + place * 3_317
+    amount = 124_050 + index * 3_317
     due_on = DECIDED_AT.date() - timedelta(days=days_late)
     assessed = charges and days_late > 0
     return NoticeItemV3(
-        invoice_id=f"INV-{place + 1:04}",
-        number=f"{number}{place + 1:04}",
+        invoice_id=f"INV-{index + 1:04}",
+        number=f"{number}{index + 1:04}",
         level=level,
         level_no=1 if coming else level_no,
         issued_on=due_on - timedelta(days=30),
         due_on=due_on,
         days_late=days_late,
-        currency=currencies[place % len(currencies)],
+        currency=currencies[index % len(currencies)],
         amount_minor=amount,
-        open_minor=amount - (20_000 if place % 3 == 2 else 0),
+        open_minor=amount - (20_000 if index % 3 == 2 else 0),
         interest_minor=amount * late // 3000 if assessed else 0,
         interest_percent=Decimal("12.4") if assessed else None,
         compensation_minor=4_000 if assessed else 0,

@@ -44,7 +44,8 @@ from liquid.undefined import StrictUndefined
 from notifier.content.filters import FILTERS
 from notifier.content.model import TemplateError
 from notifier.content.shape import FORLOOP, VALUE, Shape
-from notifier.content.swift import Swift, UnusualError
+from notifier.content.swift import Swift
+from notifier.content.swift_values import UnusualError
 
 MAX_SOURCE_CHARS = 32 * 1024
 MAX_TAG_CHARS = 500

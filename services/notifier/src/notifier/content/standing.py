@@ -98,7 +98,7 @@ def is_business(notice: NoticeRequestedV2, country: str = "") -> bool:
     if notice.debtor_kind == "consumer" and not all(_consumer_owes(i, country) for i in charged):
         raise ConsumerChargedError(
             "the debtor is a consumer and is charged the fixed compensation; correct the debtor's "
-            "kind or the policy's charges"
+            "kind, or correct the policy's charges and waive what was charged"
         )
     return notice.debtor_kind != "consumer"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import attrgetter
 
 from dunning_common.events.dunning import NoticeItemV2, NoticeMessageV2, NoticeRequestedV2
 
@@ -90,8 +91,8 @@ def summarise(notice: NoticeRequestedV2, message: NoticeMessageV2) -> Summary:
             or names none.
     """
     items = _covered(notice.items, message.invoice_ids)
-    overdue = tuple(item for item in items if item.days_late > 0)
-    coming_due = tuple(item for item in items if item.days_late <= 0)
+    overdue = tuple([item for item in items if item.days_late > 0])
+    coming_due = tuple([item for item in items if item.days_late <= 0])
     late, early = _section(overdue), _section(coming_due)
     both = _section(items) if overdue and coming_due else late if overdue else early
     return Summary(overdue=late, coming_due=early, everything=both)
@@ -105,7 +106,7 @@ def totals_of(items: Iterable[NoticeItemV2]) -> tuple[Total, ...]:
             by_currency[item.currency].append(item)
         else:
             by_currency[item.currency] = [item]
-    return tuple(_total(currency, by_currency[currency]) for currency in sorted(by_currency))
+    return tuple([_total(currency, by_currency[currency]) for currency in sorted(by_currency)])
 
 
 def total_of(item: NoticeItemV2) -> Total:
@@ -118,6 +119,17 @@ def asked_minor(item: NoticeItemV2) -> int:
     return item.open_minor - item.disputed_minor
 
 
+def paid_minor(item: NoticeItemV2) -> int:
+    """What was paid on an invoice or credited since."""
+    return max(0, item.amount_minor - item.open_minor)
+
+
+def charged_minor(item: NoticeItemV2) -> int:
+    """Interest, compensation and fees of an invoice, charged now or before."""
+    now_minor = item.interest_minor + item.compensation_minor + item.fee_minor
+    return item.charges_open_minor + now_minor
+
+
 def _covered(items: Iterable[NoticeItemV2], wanted: Iterable[str]) -> tuple[NoticeItemV2, ...]:
     by_id: Mapping[str, NoticeItemV2] = {item.invoice_id: item for item in items}
     ids = dict.fromkeys(wanted)
@@ -125,12 +137,15 @@ def _covered(items: Iterable[NoticeItemV2], wanted: Iterable[str]) -> tuple[Noti
     if unknown or not ids:
         named = ", ".join(unknown) or "no invoice at all"
         raise UnknownInvoiceError(f"the message covers {named}, which its notice does not hold")
-    covered = (by_id[invoice_id] for invoice_id in ids)
-    return tuple(sorted(covered, key=lambda item: (item.due_on, item.number, item.invoice_id)))
+    return tuple(sorted([by_id[invoice_id] for invoice_id in ids], key=_BY_DUE_DATE))
+
+
+_BY_DUE_DATE = attrgetter("due_on", "number", "invoice_id")
+_NOTHING = Section(items=(), totals=())
 
 
 def _section(items: tuple[NoticeItemV2, ...]) -> Section:
-    return Section(items=items, totals=totals_of(items))
+    return Section(items=items, totals=totals_of(items)) if items else _NOTHING
 
 
 def _total(currency: str, items: Sequence[NoticeItemV2]) -> Total:
@@ -139,8 +154,8 @@ def _total(currency: str, items: Sequence[NoticeItemV2]) -> Total:
     percents: set[Decimal] = set()
     for item in items:
         amount += item.amount_minor
-        paid += max(0, item.amount_minor - item.open_minor)
-        asked += item.open_minor - item.disputed_minor
+        paid += paid_minor(item)
+        asked += asked_minor(item)
         disputed += item.disputed_minor
         earlier += item.charges_open_minor
         interest += item.interest_minor

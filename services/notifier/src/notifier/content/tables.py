@@ -6,11 +6,17 @@ from collections.abc import Callable, Mapping
 from operator import attrgetter
 
 from dunning_common.events.dunning import NoticeItemV2
-from dunning_common.money import to_decimal
 from notifier.content.clean import breakable, clean
 from notifier.content.filters import iban
 from notifier.content.formats import Formats
-from notifier.content.summary import Section, Summary, Total, asked_minor, total_of
+from notifier.content.summary import (
+    Section,
+    Summary,
+    Total,
+    asked_minor,
+    charged_minor,
+    paid_minor,
+)
 from notifier.content.variables import Data
 from notifier.content.wording import Wording
 
@@ -66,7 +72,7 @@ def accounts_of(payment: Data, wording: Wording) -> list[Data]:
 def amounts(section: Section, formats: Formats) -> str:
     """What a section comes to, all currencies in one sentence."""
     return formats.sentence(
-        [formats.money(to_decimal(t.due_minor, t.currency), t.currency) for t in section.totals]
+        [formats.minor(total.due_minor, total.currency) for total in section.totals]
     )
 
 
@@ -80,7 +86,7 @@ def _table(
         "more": wording.counted_words("more_invoices", left_out, formats) if left_out else "",
         "totals": [_total(total, formats) for total in section.totals],
         "has_charges": any(total.charges_minor for total in section.totals),
-        "charges": [name for name in CHARGES if any(_charge(t, name) for t in section.totals)],
+        "charges": [name for name in CHARGES if any(map(_CHARGE[name], section.totals))],
     }
 
 
@@ -88,11 +94,13 @@ def _row(
     item: NoticeItemV2, wording: Wording, formats: Formats, longest_number: int | None
 ) -> Data:
     def money(minor: int) -> str:
-        return formats.money(to_decimal(minor, item.currency), item.currency)
+        return formats.minor(minor, item.currency)
+
+    def if_any(minor: int) -> str:
+        return money(minor) if minor else ""
 
     number = clean(item.number)
-    asked = asked_minor(item)
-    total = total_of(item)
+    asked, charged = asked_minor(item), charged_minor(item)
     return {
         "number": breakable(number, longest_number) if longest_number else number,
         "level": wording.level_name(item.level, item.level_no),
@@ -102,15 +110,18 @@ def _row(
         "lateness": wording.lateness(item.days_late, formats),
         "amount": money(item.amount_minor),
         "open": money(asked),
-        "paid": money(total.paid_minor) if total.paid_minor else "",
-        "disputed": money(item.disputed_minor) if item.disputed_minor else "",
+        "paid": if_any(paid_minor(item)),
+        "disputed": if_any(item.disputed_minor),
         "rate": formats.percent(item.interest_percent)
         if item.interest_minor and item.interest_percent is not None
         else "",
-        **{name: money(minor) if (minor := _charge(total, name)) else "" for name in CHARGES},
-        "total": money(total.due_minor),
+        "interest": if_any(item.interest_minor),
+        "compensation": if_any(item.compensation_minor),
+        "fee": if_any(item.fee_minor),
+        "earlier": if_any(item.charges_open_minor),
+        "total": money(asked + charged),
         "is_part": asked != item.amount_minor,
-        "has_charges": total.charges_minor > 0,
+        "has_charges": charged > 0,
     }
 
 
@@ -138,24 +149,20 @@ def _detail(label: str, value: object) -> Data:
 
 def _total(total: Total, formats: Formats) -> Data:
     def money(minor: int) -> str:
-        return formats.money(to_decimal(minor, total.currency), total.currency)
+        return formats.minor(minor, total.currency)
 
+    charges = {name: minor_of(total) for name, minor_of in _CHARGE.items()}
     return {
         "currency": total.currency,
         "amount": money(total.amount_minor),
         "paid": money(total.paid_minor) if total.paid_minor else "",
         "disputed": money(total.disputed_minor) if total.disputed_minor else "",
         "open": money(total.open_minor),
-        **{name: money(_charge(total, name)) for name in CHARGES},
+        **{name: money(minor) for name, minor in charges.items()},
         "total": money(total.due_minor),
         "has_charges": total.charges_minor > 0,
-        **{f"has_{name}": _charge(total, name) > 0 for name in CHARGES},
+        **{f"has_{name}": minor > 0 for name, minor in charges.items()},
     }
-
-
-def _charge(total: Total, name: str) -> int:
-    """The sum of one of `CHARGES`."""
-    return _CHARGE[name](total)
 
 
 _CHARGE: Mapping[str, Callable[[Total], int]] = {

@@ -1,121 +1,89 @@
-"""Tries a tenant's own texts on every edge case of the sample data.
+"""Tries a tenant's own text on every edge case of the sample data.
 
-Pure computing; `python -m notifier.content.trial` does it in a process of its own that bounds time
-and memory, for texts that nobody has looked at yet (`notifier.adapters.trial_process`).
+Pure computing without bounds: who tries a text that nobody has looked at yet does it in a process
+that bounds time and memory (`notifier.adapters.trial_process`).
 """
 
 from __future__ import annotations
 
-import resource
-import signal
-import sys
-from collections.abc import Iterator
-from types import FrameType
-from typing import BinaryIO
+import yaml
 
-import orjson
-
+from notifier.content.edge_cases import EdgeCase, edge_cases
 from notifier.content.model import OwnText, RenderRequest, TemplateError
 from notifier.content.render import Renderer
-from notifier.content.samples import sample_request
+from notifier.content.sms import gsm_text, segments
 
-TRIAL_CPU_S = 1.5
-TRIAL_MEMORY_MIB = 256
-_HARD_CPU_S = 3
-_MIB = 2**20
+NEVER_EMPTY = frozenset({"subject", "headline", "opening", "text"})
+"""Texts without which a message says nothing."""
 
-HOSTILE_NAME = "O'Brien & <b>Söhne</b>\r\nBcc: all@example.com {{ 7 }} =1+1"
-"""A debtor whose name tries everything that a name can try."""
+SMS_PARTS_MAX = 6
+"""Parts that a text message may have where nobody says otherwise."""
 
-
-class TooExpensiveError(Exception):
-    """The trial took more time than a text may take."""
+_COMMON_SIGNS = 0x250
+"""Latin letters end here; every font of letters has them."""
 
 
-def try_own(renderer: Renderer, text: OwnText) -> None:
-    """Write every message that the text can be part of, with made-up data.
+def try_own(renderer: Renderer, text: OwnText, *, sms_parts_max: int = SMS_PARTS_MAX) -> None:
+    """Write every message that the text can be part of, with made-up data, and print a letter.
+
+    Args:
+        renderer: with the fonts of the letters that will be sent.
+        text: the draft.
+        sms_parts_max: parts that a text message may have, with the line on how to stop texts.
 
     Raises:
-        TemplateError: the text, or one of those messages, is refused.
+        TemplateError: the text is refused, or one of those messages, whose case it names.
     """
-    for request in edge_cases(renderer, text):
-        renderer.fill(request)
+    renderer.compile(text)
+    signs: set[str] = set()
+    for case in edge_cases():
+        for channel in renderer.channels:
+            request = case.request(text, channel)
+            try:
+                said = renderer.fill(request)
+            except TemplateError as error:
+                raise _in_case(error, case) from error
+            _look(request, said, case, sms_parts_max)
+            if channel in {"letter", "registered_letter"}:
+                signs.update(*said.values())
+    _print(renderer, text, signs)
 
 
-def edge_cases(renderer: Renderer, text: OwnText) -> Iterator[RenderRequest]:
-    """One invoice and many, charges and none, two currencies, a disputed part, a hostile name."""
-    own = {text.key: text}
-    for channel in renderer.channels:
-        for count, currencies, charges, extras, dated, name in (
-            (1, (), None, False, True, None),
-            (1, (), False, False, False, HOSTILE_NAME),
-            (3, (), True, True, True, None),
-            (60, ("EUR", "GBP"), False, False, False, None),
-        ):
-            yield sample_request(
-                text.family,
-                channel,
-                text.language,
-                invoices=count,
-                currencies=currencies,
-                charges=charges,
-                extras=extras,
-                with_deadline=dated,
-                debtor_name=name,
-                own=own,
-            )
+def _look(request: RenderRequest, said: dict[str, str], case: EdgeCase, sms_parts_max: int) -> None:
+    """Refuse a message that would not be sent, or would say nothing."""
+    text = request.own[request.template, request.language]
+    for name in NEVER_EMPTY & said.keys():
+        if not said[name].strip():
+            reason = "comes out empty; write what it says there too"
+            raise _in_case(TemplateError(text.name, f"{request.channel}.{name}", reason), case)
+    if request.channel == "sms":
+        whole = f"{gsm_text(said['text'])}\nSTOP: {request.tenant.email_from}"
+        parts = segments(whole)
+        if parts > sms_parts_max:
+            reason = f"has {parts} SMS parts, and {sms_parts_max} are sent at most; say less"
+            raise _in_case(TemplateError(text.name, "sms.text", reason), case)
 
 
-def main(source: BinaryIO, target: BinaryIO) -> None:
-    """Answer each line, a draft as JSON, with a line: `{}`, or what is wrong and where."""
-    renderer = Renderer()
-    _bound_memory()
-    signal.signal(signal.SIGPROF, _too_expensive)
-    for line in source:
-        text = OwnText(**orjson.loads(line), version=0)
-        target.write(orjson.dumps(_answer(renderer, text)) + b"\n")
-        target.flush()
+def _in_case(error: TemplateError, case: EdgeCase) -> TemplateError:
+    return TemplateError(error.template, error.place, f"{error.reason} (tried on {case.words})")
 
 
-def _answer(renderer: Renderer, text: OwnText) -> dict[str, str]:
-    try:
-        _bound_time()
-        try:
-            try_own(renderer, text)
-        finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
-    except TemplateError as error:
-        return {"template": error.template, "place": error.place, "reason": error.reason}
-    except (TooExpensiveError, MemoryError, RecursionError) as error:
-        return {
-            "template": text.name,
-            "place": "the whole",
-            "reason": f"takes more than {TRIAL_CPU_S} s or {TRIAL_MEMORY_MIB} MiB to fill in "
-            f"({type(error).__name__}); make it simpler",
-        }
-    return {}
+def _print(renderer: Renderer, text: OwnText, signs: set[str]) -> None:
+    """Print the text as a letter, and its rarer signs of all cases as another.
+
+    Raises:
+        TemplateError: no font can show a sign of it.
+    """
+    case = EdgeCase(words="a business, 3 invoices", invoices=3, charges=True, extras=True)
+    renderer.render(case.request(text, "letter"))
+    rare = sorted(sign for sign in signs if ord(sign) >= _COMMON_SIGNS and sign.isalnum())
+    if rare:
+        renderer.render(case.request(_only(text, " ".join(rare)), "letter"))
 
 
-def _bound_memory() -> None:
-    """What this process holds now and so much more, of address space."""
-    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
-        held = int(file.read().split()[0]) * resource.getpagesize()
-    limit = held + TRIAL_MEMORY_MIB * _MIB
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-
-def _bound_time() -> None:
-    """Processor time: an exception first, and the end of the process if that is not heard."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    until = int(used.ru_utime + used.ru_stime + TRIAL_CPU_S) + _HARD_CPU_S
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (until, hard))
-    signal.setitimer(signal.ITIMER_PROF, TRIAL_CPU_S)
-
-
-def _too_expensive(_signal: int, _frame: FrameType | None) -> None:
-    raise TooExpensiveError
-
-
-if __name__ == "__main__":
-    main(sys.stdin.buffer, sys.stdout.buffer)
+def _only(text: OwnText, words: str) -> OwnText:
+    """The text with its letter's opening replaced by these words."""
+    table = yaml.safe_load(text.source)
+    letter: dict[str, str] = {**(table.get("letter") or {}), "opening": words}
+    source = yaml.safe_dump({**table, "letter": letter}, allow_unicode=True)
+    return OwnText(family=text.family, language=text.language, version=text.version, source=source)

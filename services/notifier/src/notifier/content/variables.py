@@ -6,12 +6,14 @@ Text from outside is cleaned here and nowhere later.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
+from operator import attrgetter
 from zoneinfo import ZoneInfo
 
 from dunning_common.events.contacts import PostalAddress
 from dunning_common.events.dunning import NoticeItemV2
-from dunning_common.events.tenants import TenantRegisteredV1
+from dunning_common.events.tenants import BankDetails, TenantRegisteredV1
 from dunning_common.money import to_decimal
 from notifier.content.account import british_account, compact
 from notifier.content.clean import clean
@@ -25,10 +27,14 @@ from notifier.content.wording import Wording
 MAX_LINES = 50
 """How many invoices a section lists one by one outside letters; a mail above 100 kB is clipped."""
 
+ALSO = ("email", "sms", "letter", "registered_letter")
+"""The channels of which a text can say that the same notice comes by them too."""
+
 NAMED_NUMBERS = 3
 """How many invoice numbers fit into a sentence."""
 
 Data = dict[str, object]
+"""Variables by name; nobody changes one that is made, so that messages can share it."""
 
 
 def gather(
@@ -40,7 +46,9 @@ def gather(
     deadline_days: int,
     standing: Standing,
     sender: Data,
+    account: Data,
     lists: bool,
+    others: frozenset[str],
 ) -> Data:
     """The variables of one message, without phrases and law sentences.
 
@@ -52,15 +60,20 @@ def gather(
         deadline_days: days to pay where the notice names no date; 0 means it asks for none.
         standing: consumer or business, and how long the law leaves.
         sender: the creditor, by `sender_of`.
+        account: where the creditor is paid, by `account_of`.
         lists: whether a text loops over `lines` or `totals`; without, they stay empty.
+        others: the other channels that carry the same notice (`ALSO`).
     """
     today = letter_date(request)
     number = request.message.level_no
+    reference = notice_reference(request.notice.notice_id)
+    overdue = _section(summary.overdue, wording, lists=lists)
+    coming_due = _section(summary.coming_due, wording, lists=lists)
     return {
         "locale": locale,
         "date": today,
         "deadline": _deadline(request, today, deadline_days, standing.least_days),
-        "reference": notice_reference(request.notice.notice_id),
+        "reference": reference,
         "level": {
             "code": clean(request.message.level),
             "number": number,
@@ -73,15 +86,15 @@ def gather(
             "protocol": standing.protocol,
             "jurisdiction": standing.jurisdiction,
         },
-        "overdue": _section(summary.overdue, wording, lists=lists),
-        "coming_due": _section(summary.coming_due, wording, lists=lists),
-        "demanded": _section(summary.demanded, wording, lists=lists),
+        "overdue": overdue,
+        "coming_due": coming_due,
+        "demanded": overdue if summary.demanded is summary.overdue else coming_due,
         "charges": _charges(summary.demanded),
         "announced": announced_of(summary.demanded.items),
         "disputed": _disputed(summary.everything),
         "unallocated": _unallocated(request),
-        "payment": payment_of(request, summary),
-        "also": _also(request),
+        "payment": {**account, "reference": _remittance(request, summary.demanded, reference)},
+        "also": {name: name in others for name in ALSO},
     }
 
 
@@ -127,10 +140,8 @@ def address_of(address: PostalAddress) -> Data:
     }
 
 
-def payment_of(request: RenderRequest, summary: Summary) -> Data:
-    """Where and with which reference to pay."""
-    bank = request.tenant.bank
-    numbers = [clean(item.number) for item in summary.demanded.items]
+def account_of(bank: BankDetails) -> Data:
+    """Where the creditor is paid, cleaned."""
     british = british_account(bank.iban)
     return {
         "holder": clean(bank.holder),
@@ -138,10 +149,12 @@ def payment_of(request: RenderRequest, summary: Summary) -> Data:
         "bic": compact(clean(bank.bic)),
         "sort_code": british[0] if british else "",
         "account_number": british[1] if british else "",
-        "reference": payment_reference(
-            numbers, notice_reference(request.notice.notice_id), bank.iban
-        ),
     }
+
+
+def _remittance(request: RenderRequest, demanded: Section, reference: str) -> str:
+    numbers = [clean(item.number) for item in demanded.items]
+    return payment_reference(numbers, reference, request.tenant.bank.iban)
 
 
 def _deadline(request: RenderRequest, today: date, default_days: int, least_days: int) -> Data:
@@ -154,13 +167,18 @@ def _deadline(request: RenderRequest, today: date, default_days: int, least_days
     return {"known": day is not None, "date": day, "days": (day - today).days if day else 0}
 
 
-def _also(request: RenderRequest) -> Data:
-    """Which other channels carry the same notice."""
-    others = {message.channel for message in request.notice.messages} - {request.channel}
-    return {name: name in others for name in ("email", "sms", "letter", "registered_letter")}
-
-
 def _section(section: Section, wording: Wording, *, lists: bool) -> Data:
+    if not section.items:
+        return _NO_INVOICES
+    found = _invoices(section)
+    if lists:
+        found["totals"] = [_total(total) for total in section.totals]
+        found["lines"] = [_line(item, wording) for item in section.items[:MAX_LINES]]
+    return found
+
+
+def _invoices(section: Section) -> Data:
+    """What a section says without listing its invoices and totals."""
     items, totals = section.items, section.totals
     oldest = items[0] if items else None
     numbers = [clean(item.number) for item in items[:NAMED_NUMBERS]]
@@ -174,9 +192,12 @@ def _section(section: Section, wording: Wording, *, lists: bool) -> Data:
         "days_left": -oldest.days_late if oldest else 0,
         "open": [money(total.open_minor, total.currency) for total in totals],
         "total": [money(total.due_minor, total.currency) for total in totals],
-        "totals": [_total(total) for total in totals] if lists else [],
-        "lines": [_line(item, wording) for item in items[:MAX_LINES]] if lists else [],
+        "totals": [],
+        "lines": [],
     }
+
+
+_NO_INVOICES = _invoices(Section(items=(), totals=()))
 
 
 def _total(total: Total) -> Data:
@@ -217,14 +238,17 @@ def _amounts(total: Total) -> Data:
 
 
 def _charges(section: Section) -> Data:
-    totals = section.totals
-    by_kind: dict[str, list[tuple[int, str]]] = {
-        "interest": [(t.interest_minor, t.currency) for t in totals],
-        "compensation": [(t.compensation_minor, t.currency) for t in totals],
-        "fee": [(t.fee_minor, t.currency) for t in totals],
-        "earlier": [(t.earlier_minor, t.currency) for t in totals],
+    totals, grounds = section.totals, grounds_of(section.items)
+    if grounds or any(total.charges_minor for total in totals):
+        return _charged(totals, grounds)
+    return _NO_CHARGES  # most reminders have none, and working that out took as long as their text
+
+
+def _charged(totals: Sequence[Total], grounds: list[Data]) -> Data:
+    sums = {
+        kind: [money(minor, total.currency) for total in totals if (minor := minor_of(total))]
+        for kind, minor_of in _CHARGES.items()
     }
-    sums = {kind: [money(m, c) for m, c in found if m] for kind, found in by_kind.items()}
     fixed = [t for t in totals if t.compensation_minor]
     each = fixed[0].compensation_each_minor if len(fixed) == 1 else None
     return {
@@ -232,12 +256,18 @@ def _charges(section: Section) -> Data:
         **{f"has_{kind}": bool(found) for kind, found in sums.items()},
         **sums,
         "parts": [{"kind": kind, "amount": found} for kind, found in sums.items() if found],
-        "grounds": grounds_of(section.items),
+        "grounds": grounds,
         "percents": sorted({percent for t in totals for percent in t.interest_percents}),
         "compensation_count": sum(t.compensation_count for t in fixed),
         "same_compensation": each is not None,
         "compensation_each": money(each, fixed[0].currency) if each is not None else None,
     }
+
+
+_CHARGES: Mapping[str, Callable[[Total], int]] = {
+    kind: attrgetter(f"{kind}_minor") for kind in ("interest", "compensation", "fee", "earlier")
+}
+_NO_CHARGES = _charged((), [])
 
 
 def _unallocated(request: RenderRequest) -> Data:

@@ -83,7 +83,7 @@ class Wording:
 
     def counted_words(self, name: str, number: int, formats: Formats) -> str:
         """`12 days late`, in the right plural form."""
-        key = (name, str(formats.locale), number)
+        key = (name, formats.tag, number)
         if key not in self._memory:
             forms = self.counted[name]
             categories = formats.plural_forms()

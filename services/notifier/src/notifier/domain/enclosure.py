@@ -27,6 +27,34 @@ class Paper(Protocol):
 Paper_ = TypeVar("Paper_", bound=Paper)
 
 
+def left_out(
+    invoice_ids: Sequence[str], papers: Mapping[str, Paper_], enclosed: Sequence[Paper_]
+) -> tuple[str, ...]:
+    """What an operator should know of documents that do not go with a message; usually nothing.
+
+    Args:
+        invoice_ids: the message's invoices; only of the first `ENCLOSED_MAX` papers are asked for.
+        papers: what there is of those.
+        enclosed: what goes, by `enclose`.
+    """
+    if not papers:
+        return ()
+    remarks = []
+    if len(invoice_ids) > ENCLOSED_MAX:
+        remarks.append(
+            f"it is about {len(invoice_ids)} invoices and carries the original documents of the "
+            f"first {ENCLOSED_MAX} at most"
+        )
+    sent = {paper.content for paper in enclosed}
+    missing = {paper.content for paper in papers.values()} - sent
+    if missing:
+        remarks.append(
+            f"original documents that are left out, as all together may have "
+            f"{ENCLOSED_BYTES_MAX // 2**20} MB: {len(missing)}"
+        )
+    return tuple(remarks)
+
+
 def enclose(invoice_ids: Sequence[str], papers: Mapping[str, Paper_]) -> tuple[Paper_, ...]:
     """The documents of a message's invoices, in their order, each once, as far as there is room.
 

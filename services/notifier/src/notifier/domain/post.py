@@ -31,6 +31,7 @@ def withheld(
     return verdict(causes) if causes else None
 
 
+MAY_BE_POSTED = "may_be_posted: it was put into the spool, or just about to be, and is not there"
 NOT_THERE = "not in the spool as written"
 NO_PERMITS = "ledger: no answer; nothing leaves without its permits"
 TOO_LATE = "the permits ended before the batch could leave"

@@ -13,6 +13,22 @@ _OPENS, _CLOSES = time(8), time(21)
 _LOUD = frozenset({"sms", "call"})
 
 
+def may_arrive_for_s(channel: str, zone: ZoneInfo, now: datetime) -> float | None:
+    """Seconds left in which a message may disturb the debtor; None: it never does.
+
+    Args:
+        channel: only `sms` and `call` are loud.
+        zone: where the debtor is.
+        now: real time, aware; in quiet hours nothing is left.
+    """
+    if channel not in _LOUD:
+        return None
+    if quiet_for_s(channel, zone, now):
+        return 0.0
+    closing = datetime.combine(now.astimezone(zone).date(), _CLOSES, tzinfo=zone)
+    return (closing.astimezone(UTC) - now.astimezone(UTC)).total_seconds()
+
+
 def quiet_for_s(channel: str, zone: ZoneInfo, now: datetime) -> float:
     """Seconds until a message may disturb the debtor; 0.0 when it may now.
 

@@ -12,6 +12,7 @@ from dunning_common.auth import Principal, require, tenant_of
 from dunning_common.db import Database
 from dunning_common.problems import ProblemError
 from dunning_common.vault import VaultError
+from notifier.desk.words import remedy_of
 from notifier.domain.message import State
 from notifier.domain.outcome import IN_SPOOL
 from notifier.entrypoints.paging import after, cursor_of
@@ -19,6 +20,7 @@ from notifier.handlers.resolve import NoSuchMessageError, NotUnknownError, Resol
 from notifier.handlers.write import open_content
 from notifier.ports.ledger import Ledger, LedgerUnavailableError
 from notifier.ports.reading import Attempt, Filter, MessageReading, MessageView
+from notifier.ports.responses import CONTENT_READ, Responses
 
 XTenant = Annotated[str | None, Header(alias="X-Tenant")]
 
@@ -32,7 +34,9 @@ class ResolveBody(BaseModel):
     note: str = Field(min_length=3, max_length=500, pattern=r"\S")
 
 
-def message_routes(*, db: Database, reading: MessageReading, ledger: Ledger) -> APIRouter:
+def message_routes(
+    *, db: Database, reading: MessageReading, ledger: Ledger, responses: Responses
+) -> APIRouter:
     """Looking at messages: the reading routes under `/v1/messages`."""
     router = APIRouter(prefix="/v1/messages", tags=["messages"])
 
@@ -81,10 +85,16 @@ def message_routes(*, db: Database, reading: MessageReading, ledger: Ledger) -> 
         principal: Principal = Depends(require("notices:read")),
         x_tenant: XTenant = None,
     ) -> Response:
-        """The exact bytes of the last attempt, as they went to the provider."""
-        async with db.tenant(tenant_of(principal, x_tenant)) as connection:
+        """The exact bytes of the last attempt, as they went to the provider.
+
+        Who takes them is written down first.
+        """
+        tenant, person = tenant_of(principal, x_tenant), principal.subject
+        async with db.tenant(tenant) as connection:
             view = await reading.one(connection, message_id)
             sealed = await reading.content(connection, message_id)
+            if sealed is not None:
+                await responses.log(connection, tenant, str(message_id), CONTENT_READ, person)
         if view is None:
             raise _not_found()
         if sealed is None:
@@ -180,6 +190,7 @@ def _as_json(view: MessageView) -> dict[str, Any]:
         "effective_at": message.effective_at,
         "state": message.state,
         "reason": view.reason,
+        "remedy": remedy_of(message.state, view.reason, view.stage),
         "attempts": message.attempts,
         "planned_at": view.planned_at,
         "not_before": view.not_before

@@ -36,7 +36,7 @@ from notifier.portal.link import PATH, canonical
 from notifier.portal.paging import page_of
 from notifier.portal.settings import Action
 from notifier.portal.throttle import Asked, Throttle
-from notifier.portal.view import Frame, overview, said_sentence
+from notifier.portal.view import Frame, overview, said_sentence, state_words
 from notifier.portal.words import Dictionary, Words
 from notifier.ports.ledger import LedgerUnavailableError
 from notifier.ports.portal import AccountsUnavailableError
@@ -103,12 +103,16 @@ class Limits:
         )
 
     def _address(self, request: Request) -> str:
-        """The visitor's: what our outermost proxy saw, never what the visitor claims."""
+        """The visitor's: what our outermost proxy saw, never what the visitor claims.
+
+        Where a proxy that should have written it did not, the address that connected stands for all
+        who came that way: they share one count, which is too little rather than none.
+        """
         direct = request.client.host if request.client else ""
         if not self.proxies:
             return direct
         lines = ",".join(request.headers.getlist("x-forwarded-for"))
-        seen = [part.strip() for part in lines.split(",")]
+        seen = [part.strip() for part in lines.split(",") if part.strip()]
         return seen[-self.proxies] if len(seen) >= self.proxies else direct
 
 
@@ -211,7 +215,7 @@ class PortalPages:
                 today=ground.today,
                 actions=ground.allowed,
                 sent=visit.backdrop.sent,
-                said=[_said(answer) for answer in visit.answers],
+                said=[_said(answer, visit) for answer in visit.answers],
                 page=shown,
                 documented=await self._doorkeeper.documented(visit, shown.items),
             ),
@@ -258,14 +262,15 @@ class PortalPages:
             answer = None
         if answer is None:
             return _back_to(frame.path())
-        words = frame.words
+        words, said = frame.words, _said(answer, visit)
         currency = answer.facts.get("currency", "")
         return self._page(
             frame,
             "done.html",
             part=f"done/{answer.response_id}",
-            what=said_sentence(words, _said(answer), visit.statement),
-            next=_next(words, answer),
+            what=said_sentence(words, said, visit.statement),
+            state=state_words(words, said) if said.verdict else "",
+            next="" if said.verdict else _next(words, answer),
             parts=[
                 {
                     "day": words.day(date.fromisoformat(part["on"])),
@@ -351,13 +356,14 @@ def _back_to(path: str) -> Response:
     return RedirectResponse(path, HTTPStatus.SEE_OTHER, headers=dict(HEADERS))
 
 
-def _said(answer: ResponseView) -> Said:
+def _said(answer: ResponseView, visit: Visit) -> Said:
     return Said(
         at=answer.effective_at,
         kind=answer.kind,
         state=answer.state,
         invoice_ids=answer.invoice_ids,
         facts=answer.facts,
+        verdict=visit.verdicts.get(answer.response_id),
     )
 
 

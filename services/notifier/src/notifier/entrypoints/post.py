@@ -30,6 +30,7 @@ from notifier.handlers.resolve_batch import BatchNotUnknownError, BatchResolver,
 from notifier.ports.ledger import LedgerUnavailableError
 from notifier.ports.post import Batch, Batches
 from notifier.ports.proofs import ProofKind, ProofView
+from notifier.ports.responses import COVER_READ, Responses
 
 XTenant = Annotated[str | None, Header(alias="X-Tenant")]
 COVER = "cover.pdf"
@@ -45,11 +46,17 @@ class ResolveBatchBody(BaseModel):
 
 
 def batch_routes(
-    *, db: Database, batches: Batches, resolver: BatchResolver, largest: int
+    *,
+    db: Database,
+    batches: Batches,
+    responses: Responses,
+    resolver: BatchResolver,
+    largest: int,
 ) -> APIRouter:
     """The routes under `/v1/letter-batches`."""
     router = APIRouter(prefix="/v1/letter-batches", tags=["post"])
     _add_lists(router, db, batches)
+    _add_cover(router, db, batches, responses)
     _add_actions(router, db, batches, resolver, largest=largest)
     return router
 
@@ -59,13 +66,16 @@ def _add_lists(router: APIRouter, db: Database, batches: Batches) -> None:
     async def list_batches(
         cursor: Annotated[str | None, Query(max_length=100)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        newest_first: bool = False,
         principal: Principal = Depends(require("notices:read")),
         x_tenant: XTenant = None,
     ) -> dict[str, Any]:
-        """Batches of letters, oldest first; `next_cursor` leads to the next page."""
+        """Batches of letters, oldest first or `newest_first`; `next_cursor` leads on."""
         seq = after(cursor)
         async with db.tenant(tenant_of(principal, x_tenant)) as connection:
-            found = await batches.page(connection, after=seq, limit=limit)
+            found = await batches.page(
+                connection, after=seq, limit=limit, newest_first=newest_first
+            )
         more = cursor_of(found[-1].seq) if len(found) == limit else None
         return {"items": [_batch_json(batch) for batch in found], "next_cursor": more}
 
@@ -95,15 +105,23 @@ def _add_lists(router: APIRouter, db: Database, batches: Batches) -> None:
         ]
         return _batch_json(batch) | {"items": listed}
 
+
+def _add_cover(router: APIRouter, db: Database, batches: Batches, responses: Responses) -> None:
     @router.get("/{batch_id}/cover")
     async def get_cover(
         batch_id: UUID,
         principal: Principal = Depends(require("notices:read")),
         x_tenant: XTenant = None,
     ) -> Response:
-        """The cover sheet; of registered letters the posting list for the counter."""
-        async with db.tenant(tenant_of(principal, x_tenant)) as connection:
+        """The cover sheet; of registered letters the posting list for the counter.
+
+        Who takes it is written down first.
+        """
+        tenant, person = tenant_of(principal, x_tenant), principal.subject
+        async with db.tenant(tenant) as connection:
             batch = await batches.one(connection, batch_id)
+            if batch is not None and batch.folder is not None:
+                await responses.log(connection, tenant, str(batch_id), COVER_READ, person)
         if batch is None:
             raise _no_batch()
         if batch.folder is None:
@@ -216,9 +234,11 @@ def proof_routes(keeper: ProofKeeper, clock: Clock) -> APIRouter:
         principal: Principal = Depends(require("notices:read")),
         x_tenant: XTenant = None,
     ) -> Response:
-        """The file itself."""
+        """The file itself; who takes it is written down first."""
         try:
-            kept, content = await keeper.file(tenant_of(principal, x_tenant), message_id, proof_id)
+            kept, content = await keeper.file(
+                tenant_of(principal, x_tenant), message_id, proof_id, person=principal.subject
+            )
         except NoSuchMessageError:
             raise _no_message() from None
         except (ErasedError, VaultError, LedgerUnavailableError) as error:

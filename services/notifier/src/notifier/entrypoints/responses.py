@@ -105,18 +105,20 @@ def response_routes(desk: ResponseDesk) -> APIRouter:
         source: Source | None = None,
         debtor_id: IdQuery = None,
         invoice_id: IdQuery = None,
+        newest_first: bool = False,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         cursor: str | None = None,
         principal: Principal = READ,
         x_tenant: XTenant = None,
     ) -> dict[str, Any]:
-        """What debtors answered, in the order in which it came."""
+        """What debtors answered, in the order in which it came, or with `newest_first` reversed."""
         wanted = ResponseFilter(
             kind=kind,
             state=state,
             source=source,
             debtor_id=debtor_id,
             invoice_id=invoice_id,
+            newest_first=newest_first,
             after=after(cursor),
             limit=limit,
         )
@@ -128,13 +130,20 @@ def response_routes(desk: ResponseDesk) -> APIRouter:
     async def get_response(
         response_id: UUID, principal: Principal = READ, x_tenant: XTenant = None
     ) -> dict[str, Any]:
-        """One response with its words; that somebody read them is written down."""
+        """One response with its words; that somebody read them is written down.
+
+        Who may decide (`notices:write`) gets the `present` contacts beside a proposal of others.
+        """
         async with _problems():
             opened = await desk.open(
-                tenant_of(principal, x_tenant), response_id, person=principal.subject
+                tenant_of(principal, x_tenant),
+                response_id,
+                person=principal.subject,
+                judges="notices:write" in principal.scopes,
             )
         return _as_json(opened.response) | {
             "note": opened.note,
+            "present": opened.present.model_dump() if opened.present else None,
             "history": [_line_json(line) for line in opened.history],
         }
 

@@ -14,9 +14,10 @@ from dunning_common.auth import Principal, require, tenant_of
 from dunning_common.problems import FieldError, ProblemError
 from notifier.content.model import NoSuchTextError, TemplateError
 from notifier.content.own import MAX_OWN_CHARS
-from notifier.entrypoints.templates import XTenant, not_found
+from notifier.entrypoints.templates import XTenant, busy, not_found
 from notifier.handlers.edit_templates import NoSuchVersionError, TemplateEditor
 from notifier.ports.templates import TemplateVersion
+from notifier.ports.trial import TrialBusyError
 
 
 class SaveBody(BaseModel):
@@ -67,6 +68,8 @@ def editing_routes(editor: TemplateEditor) -> APIRouter:
             )
         except TemplateError as error:
             raise _refused(error) from error
+        except TrialBusyError as error:
+            raise busy() from error
         response.status_code = 201 if is_new else 200
         return _version(version) | {"status": "created" if is_new else "unchanged"}
 

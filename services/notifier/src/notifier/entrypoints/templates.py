@@ -5,18 +5,20 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dunning_common.auth import Principal, require, tenant_of
 from dunning_common.problems import FieldError, ProblemError
+from notifier.content.jurisdiction import Jurisdiction
 from notifier.content.model import Rendered, TemplateError
 from notifier.content.own import MAX_OWN_CHARS
 from notifier.content.render import Renderer
+from notifier.content.sample_places import SampleKind, SamplePlace
 from notifier.content.sms import segments
 from notifier.domain.outcome import Sent
 from notifier.handlers.edit_templates import (
@@ -28,6 +30,7 @@ from notifier.handlers.edit_templates import (
 )
 from notifier.handlers.send_trial import NoTrialError, TrialSender
 from notifier.ports.ledger import LedgerUnavailableError
+from notifier.ports.trial import TrialBusyError
 
 XTenant = Annotated[str | None, Header(alias="X-Tenant")]
 
@@ -36,6 +39,8 @@ class PreviewBody(BaseModel):
     """Which template to show, on made-up data or on a notice that there is.
 
     With `source` that draft is shown, unsaved; with `version` that version; else what is in use.
+    The made-up debtor is of that `kind` (a `person` is a sole trader) and lives in that `country`,
+    or in that part of the United Kingdom; a notice has a debtor of its own.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -48,6 +53,21 @@ class PreviewBody(BaseModel):
     notice_id: UUID | None = None
     invoices: int = Field(default=2, ge=1, le=1000)
     charges: bool | None = None
+    kind: SampleKind | None = None
+    country: str | None = Field(default=None, pattern="^[A-Z]{2}$")
+    jurisdiction: Jurisdiction | None = None
+
+    @model_validator(mode="after")
+    def _one_debtor(self) -> Self:
+        made_up = self.kind or self.country or self.jurisdiction
+        if self.notice_id is not None and made_up:
+            raise ValueError(
+                "a notice has a debtor of its own; leave out kind, country and jurisdiction, or "
+                "the notice_id"
+            )
+        if self.jurisdiction and self.country not in {None, "GB"}:
+            raise ValueError("a jurisdiction is of the United Kingdom; leave the country out")
+        return self
 
     def look(self) -> Look:
         """As the editor wants it."""
@@ -60,7 +80,14 @@ class PreviewBody(BaseModel):
             notice_id=self.notice_id,
             invoices=self.invoices,
             charges=self.charges,
+            kind=self.kind or "business",
+            place=self._place(),
         )
+
+    def _place(self) -> SamplePlace | None:
+        if not (self.kind or self.country or self.jurisdiction):
+            return None
+        return SamplePlace(country=self.country or "", jurisdiction=self.jurisdiction or "")
 
 
 class TrialBody(PreviewBody):
@@ -159,10 +186,22 @@ def refusals() -> Iterator[None]:
             "The ledger holds the debtor's key and does not answer.",
             headers={"retry-after": "5"},
         ) from error
+    except TrialBusyError as error:
+        raise busy() from error
     except ValueError as error:
         raise ProblemError(
             422, "no-preview", "This message cannot be written.", detail=str(error)
         ) from error
+
+
+def busy() -> ProblemError:
+    """The problem for a text that had no turn."""
+    return ProblemError(
+        503,
+        "too-many-trials",
+        "Too many texts are being tried or looked at; try again in a moment.",
+        headers={"retry-after": "5"},
+    )
 
 
 def not_found(error: Exception) -> ProblemError:

@@ -135,7 +135,7 @@ def is_signed_by_twilio(request: Request, raw: bytes, token: SecretStr, *, publi
         auth_token=token.get_secret_value(),
         url=_public(public_url, request),
         signature=request.headers.get("x-twilio-signature", ""),
-        params=None if is_json else form_fields(raw),
+        params=None if is_json else form_fields(raw, _kind(request)),
         body=raw if is_json else None,
     )
 
@@ -146,7 +146,7 @@ def twilio_fields(request: Request, raw: bytes) -> dict[str, list[str]]:
     Raises:
         BodyError: neither a form nor a JSON object.
     """
-    return json_fields(raw) if _is_json(request) else form_fields(raw)
+    return json_fields(raw) if _is_json(request) else form_fields(raw, _kind(request))
 
 
 async def body_of(request: Request, *, max_bytes: int) -> bytes:
@@ -179,9 +179,12 @@ def _issue(tenant: str, provider: str, found: Unreadable) -> Issue:
     )
 
 
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "")
+
+
 def _is_json(request: Request) -> bool:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind == "application/json"
+    return _kind(request).partition(";")[0].strip().lower() == "application/json"
 
 
 def _public(public_url: str, request: Request) -> str:

@@ -115,7 +115,8 @@ class Batcher:
         is_found = batch.state is not BatchState.LEAVING
         way_out = self._over if self._over is not None and claimed.uploads else self._beside
         try:
-            async with way_out.open(self._binder.home(batch)) as way:
+            home = self._binder.home(batch)
+            async with way_out.open(home, try_no=batch.tries) as way:
                 rest = await self._find(claimed, way)
                 is_found = True
                 if rest is not None:

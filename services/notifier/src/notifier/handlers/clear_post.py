@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
+from dunning_common.clock import Clock
 from dunning_common.db import Database
 from notifier.domain.message import Settlement, State
 from notifier.domain.post import IN_DOUBT
@@ -63,6 +65,33 @@ class PostClearer:
             )
         log.info("post_cleared", letters=len(letters), batches=len(folders))
         return len(letters) + len(folders)
+
+
+class MarkClearer:
+    """Takes away the marks of letters that were let go into the spool long enough ago.
+
+    A mark is needed until somebody judged its letter, however long that takes: as long as a letter
+    is `sending` since before the marks' time was over, all of them stay.
+    """
+
+    def __init__(
+        self, *, db: Database, kept: KeptFiles, files: LetterFiles, keep_days: int, clock: Clock
+    ) -> None:
+        self._db = db
+        self._kept = kept
+        self._files = files
+        self._keep_days = keep_days
+        self._clock = clock
+
+    async def clear(self) -> int:
+        """One round; returns how many marks were taken away; with 0 days to keep, none ever."""
+        if not self._keep_days:
+            return 0
+        before = self._clock.now() - timedelta(days=self._keep_days)
+        async with self._db.worker() as connection:
+            if await self._kept.unjudged(connection, before=before):
+                return 0
+        return await asyncio.to_thread(self._files.forget, before=before)
 
 
 class Unbatcher:

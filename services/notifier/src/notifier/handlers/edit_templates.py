@@ -6,10 +6,8 @@ changes. What a text may say is decided in `notifier.content`.
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 from dataclasses import dataclass, replace
-from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,6 +18,7 @@ from dunning_common.events.dunning import Channel
 from dunning_common.vault import VaultError, open_contacts
 from notifier.content.model import OwnText, Rendered, RenderRequest
 from notifier.content.render import Renderer
+from notifier.content.sample_places import SampleKind, SamplePlace
 from notifier.content.samples import sample_request
 from notifier.ports.ledger import Ledger
 from notifier.ports.templates import (
@@ -30,6 +29,7 @@ from notifier.ports.templates import (
     TemplateVersion,
     TextKey,
 )
+from notifier.ports.trial import Trial
 
 
 class NoSuchVersionError(LookupError):
@@ -44,24 +44,12 @@ class DebtorErasedError(LookupError):
     """The debtor's key is gone: nothing about the debtor can be shown."""
 
 
-class Trial(Protocol):
-    """Tries a draft (`notifier.adapters.trial_process.TrialProcess`)."""
-
-    async def check(self, text: OwnText) -> None:
-        """Fill it in with every edge case.
-
-        Raises:
-            TemplateError: refused; names the place and the remedy.
-        """
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """What to show: a family on a channel in a language; with `draft`, that text unsaved.
 
     Otherwise `version`, else what is in use. Without a `notice_id` debtor and invoices are made up:
-    `invoices` of them, with charges if `charges`.
+    `invoices` of them, with charges if `charges`, to a debtor of that `kind` in that `place`.
     """
 
     family: str
@@ -72,6 +60,8 @@ class Look:
     notice_id: UUID | None = None
     invoices: int = 2
     charges: bool | None = None
+    kind: SampleKind = "business"
+    place: SamplePlace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +125,7 @@ class TemplateEditor:
 
         Raises:
             TemplateError: refused; nothing was stored.
+            TrialBusyError: others try too much; nothing was stored.
         """
         self._renderer.source_of(*key)
         draft = OwnText(family=key[0], language=key[1], version=0, source=source)
@@ -210,8 +201,18 @@ class TemplateEditor:
             NoSuchNoticeError: no such notice, or not on that channel.
             DebtorErasedError: the notice's debtor was erased.
             LedgerUnavailableError: the ledger has the debtor's key and does not answer.
+            TrialBusyError: others look at too much.
         """
-        return await asyncio.to_thread(self._renderer.render, await self.request(tenant, look))
+        return await self.write(await self.request(tenant, look))
+
+    async def write(self, request: RenderRequest) -> Rendered:
+        """The message of a look, under the limits of drafts whatever its text.
+
+        Raises:
+            TemplateError: it cannot be written, or takes too much.
+            TrialBusyError: others look at too much.
+        """
+        return await self._trial.render(request)
 
     async def request(self, tenant: str, look: Look) -> RenderRequest:
         """What to render for a look; raises as `look` does."""
@@ -226,6 +227,8 @@ class TemplateEditor:
             invoices=look.invoices,
             charges=look.charges,
             own=own,
+            kind=look.kind,
+            place=look.place,
         )
 
     async def _own(self, tenant: str, look: Look) -> dict[TextKey, OwnText]:

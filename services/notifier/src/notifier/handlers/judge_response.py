@@ -15,10 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dunning_common import outbox
 from dunning_common.db import Database
+from dunning_common.events.contacts import Contacts
 from dunning_common.events.responses import ContactCorrectedV1
 from dunning_common.ids import account_key
 from dunning_common.outbox import Outgoing
-from dunning_common.vault import VaultError, seal_personal, unseal
+from dunning_common.vault import VaultError, open_contacts, seal_personal, unseal
 from notifier.handlers.notifications import SOURCE
 from notifier.handlers.take_response import file_context, note_context
 from notifier.portal.link import Link
@@ -47,11 +48,15 @@ class NotProposedError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """A response with its words in clear; `note` is empty where there are none."""
+    """A response with its words in clear; `note` is empty where there are none.
+
+    `present` are the debtor's contacts as they are now, beside a proposal of others.
+    """
 
     response: ResponseView
     note: dict[str, Any]
     history: list[LogLine]
+    present: Contacts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +80,21 @@ class ResponseDesk:
         self._ledger = ledger
 
     async def page(self, tenant: str, wanted: ResponseFilter) -> list[ResponseView]:
-        """Responses in the order in which they came, their words still sealed."""
+        """Responses in the order that is asked for, their words still sealed."""
         async with self._db.tenant(tenant) as connection:
             return await self._responses.page(connection, wanted)
 
-    async def open(self, tenant: str, response_id: UUID, *, person: str) -> Opened:
+    async def open(
+        self, tenant: str, response_id: UUID, *, person: str, judges: bool = False
+    ) -> Opened:
         """A response with its words; that they were read is written down first.
+
+        Args:
+            tenant: whose.
+            response_id: which.
+            person: who reads.
+            judges: whether the person may decide about it: beside a proposal of other contacts
+                stand the present ones then, and that they were read is written down as well.
 
         Raises:
             NoSuchResponseError: not there.
@@ -91,11 +105,22 @@ class ResponseDesk:
             response = await self._known(connection, response_id)
             if response.note is not None:
                 await self._responses.log(connection, tenant, str(response_id), "read", person)
+            present = None
+            if judges and response.kind == "contact_change" and response.state == "proposed":
+                present = await self._reading.contacts(connection, response.debtor_id)
+            if present is not None:
+                log = self._responses.log
+                await log(connection, tenant, str(response_id), "contacts_read", person)
             history = await self._responses.history(connection, str(response_id))
         if response.note is None:
             return Opened(response=response, note={}, history=history)
-        note = self._words(response, await self._key(response))
-        return Opened(response=response, note=note, history=history)
+        key = await self._key(response)
+        return Opened(
+            response=response,
+            note=self._words(response, key),
+            history=history,
+            present=_opened(response, key, present),
+        )
 
     async def file(
         self, tenant: str, response_id: UUID, file_no: int, *, person: str
@@ -205,3 +230,12 @@ class ResponseDesk:
         except VaultError:
             raise ErasedError from None
         return words
+
+
+def _opened(response: ResponseView, key: bytes, sealed: str | None) -> Contacts | None:
+    if sealed is None:
+        return None
+    try:
+        return open_contacts(key, sealed, tenant=response.tenant, debtor_id=response.debtor_id)
+    except VaultError:
+        raise ErasedError from None

@@ -22,6 +22,7 @@ from notifier.ports.ledger import Ledger
 from notifier.ports.messages import Feedback, ProviderEvent
 from notifier.ports.proofs import NewProof, ProofKind, Proofs, ProofView
 from notifier.ports.reading import MessageReading
+from notifier.ports.responses import PAPER_READ, Responses
 
 LARGEST_BYTES = 5 * 1024 * 1024
 _LETTERS = ("letter", "registered_letter")
@@ -67,9 +68,11 @@ class ProofKeeper:
         reading: MessageReading,
         proofs: Proofs,
         feedback: Feedback,
+        responses: Responses,
         ledger: Ledger,
     ) -> None:
         self._db = db
+        self._responses = responses
         self._reading = reading
         self._proofs = proofs
         self._feedback = feedback
@@ -112,8 +115,10 @@ class ProofKeeper:
         async with self._db.tenant(tenant) as connection:
             return await self._proofs.of_message(connection, message_id)
 
-    async def file(self, tenant: str, message_id: UUID, proof_id: UUID) -> tuple[ProofView, bytes]:
-        """A paper with its file.
+    async def file(
+        self, tenant: str, message_id: UUID, proof_id: UUID, *, person: str
+    ) -> tuple[ProofView, bytes]:
+        """A paper with its file; who takes it is written down first.
 
         Raises:
             NoSuchMessageError: no such message or paper.
@@ -123,8 +128,10 @@ class ProofKeeper:
         async with self._db.tenant(tenant) as connection:
             view = await self._reading.one(connection, message_id)
             found = await self._proofs.content(connection, message_id, proof_id)
-        if view is None or found is None:
-            raise NoSuchMessageError
+            if view is None or found is None:
+                raise NoSuchMessageError
+            action = f"{PAPER_READ}:{proof_id}"
+            await self._responses.log(connection, tenant, str(message_id), action, person)
         kept, sealed = found
         key = await self._key(view.message)
         return kept, zlib.decompress(unseal(key, sealed, context=proof_context(view.message)))

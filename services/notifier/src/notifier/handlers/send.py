@@ -21,7 +21,7 @@ from dunning_common.db import Database
 from dunning_common.ids import account_key
 from notifier.channels.base import Channel, Deadline, Outcome
 from notifier.content.model import Attachment
-from notifier.domain.enclosure import ENCLOSED_MAX, enclose
+from notifier.domain.enclosure import ENCLOSED_MAX, enclose, left_out
 from notifier.domain.message import Message, Settlement, State, plan_again, suppress
 from notifier.domain.outcome import Late, RetryPolicy, Sent, Unknown, settle
 from notifier.domain.revocation import revoke
@@ -240,7 +240,8 @@ class Sender:
                     now=now,
                     age_s=claim.age_s,
                     own=facts.own_texts.get(message.tenant, {}),
-                    enclosed=papers.get(message.key, ()),
+                    enclosed=papers.get(message.key, _NO_PAPERS).papers,
+                    remarks=papers.get(message.key, _NO_PAPERS).remarks,
                     entry=self._entry(message, rules),
                 )
             )
@@ -252,9 +253,7 @@ class Sender:
             return Pass()
         return self._inviter.invite(message, rules.get(message.tenant, PortalSettings()))
 
-    async def _papers(
-        self, messages: Sequence[Message]
-    ) -> dict[MessageKey, tuple[Attachment, ...]]:
+    async def _papers(self, messages: Sequence[Message]) -> dict[MessageKey, _Papers]:
         """The original documents that go with the e-mails among these messages."""
         mails = [message for message in messages if message.channel == "email"]
         wanted = {
@@ -266,8 +265,8 @@ class Sender:
         if not found:
             return {}
         return {
-            mail.key: enclose(
-                mail.invoice_ids,
+            mail.key: _papers_of(
+                mail,
                 {
                     invoice: paper
                     for (tenant, invoice), paper in found.items()
@@ -417,6 +416,22 @@ def _obstacle(claim: Claimed, facts: Facts, *, complete: bool, wait_s: float) ->
             return suppress("no_address")
         return plan_again("waiting_for_contacts", delay_s=wait_s)
     return suppress("erased") if contact.ciphertext is None else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Papers:
+    """The documents of one message, and what is to be said of those that stay behind."""
+
+    papers: tuple[Attachment, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+_NO_PAPERS = _Papers()
+
+
+def _papers_of(mail: Message, found: Mapping[str, Attachment]) -> _Papers:
+    papers = enclose(mail.invoice_ids, found)
+    return _Papers(papers=papers, remarks=left_out(mail.invoice_ids, found, papers))
 
 
 def _verdict(written: Written, settlement: Settlement) -> Settled:

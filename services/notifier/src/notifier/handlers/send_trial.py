@@ -19,7 +19,6 @@ from dunning_common.events.contacts import Contacts
 from dunning_common.ids import new_id
 from notifier.channels.base import Channel, Deadline, Draft, Outcome, Parcel, Recipient, Sender
 from notifier.content.model import Rendered, RenderRequest
-from notifier.content.render import Renderer
 from notifier.domain.message import Message, State
 from notifier.handlers.edit_templates import Look, TemplateEditor
 
@@ -46,12 +45,10 @@ class TrialSender:
         self,
         *,
         editor: TemplateEditor,
-        renderer: Renderer,
         channels: Mapping[str, Channel],
         clock: Clock,
     ) -> None:
         self._editor = editor
-        self._renderer = renderer
         self._channels = channels
         self._clock = clock
 
@@ -67,7 +64,7 @@ class TrialSender:
         if channel is None:
             raise NoTrialError("/channel", f"a trial goes by {' or '.join(self._ways())}")
         request = await self._editor.request(tenant, look)
-        rendered = _marked(await asyncio.to_thread(self._renderer.render, request))
+        rendered = _marked(await self._editor.write(request))
         parcel = await asyncio.to_thread(self._parcel, channel, request, rendered, to)
         seconds = _MAY_TAKE.total_seconds()
         outcome = await channel.send(parcel, Deadline(at=monotonic() + seconds, max_send_s=seconds))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import structlog
 
 from dunning_common.db import Database
-from notifier.channels.base import Channel, Provable
+from notifier.channels.base import Channel, Provable, Unknown
 from notifier.domain.message import Settlement, State, plan_again
 from notifier.domain.outcome import accepted
 from notifier.handlers.settling import Settler
@@ -64,11 +64,13 @@ class Sweeper:
                 on=expired.on,
                 sha256=expired.sha256,
             )
-            settlement = (
-                plan_again("lease_expired: not sent for certain")
-                if found is None
-                else accepted(found)
-            )
+            match found:
+                case None:
+                    settlement = plan_again("lease_expired: not sent for certain")
+                case Unknown(reason=reason):
+                    settlement = Settlement(state=State.UNKNOWN, reason=reason)
+                case _:
+                    settlement = accepted(found)
         return Settled(
             message=message,
             settlement=settlement,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from notifier.portal.answers import Ground
 from notifier.portal.link import Link, token_hash
 from notifier.portal.rules import OPEN, ArrangementRules
 from notifier.portal.throttle import Asked
+from notifier.portal.verdicts import ASKING, Verdict
 from notifier.ports.portal import (
     Accounts,
     Arrangements,
@@ -47,6 +48,7 @@ class Visit:
     statement: Statement
     answers: tuple[ResponseView, ...]
     rules: ArrangementRules = OPEN
+    verdicts: Mapping[UUID, Verdict] = field(default_factory=dict)
 
     @property
     def ground(self) -> Ground:
@@ -114,10 +116,12 @@ class Doorkeeper:
             )
         if backdrop is None or not backdrop.settings.enabled:
             raise DeadLinkError
-        account, rules, clock = await asyncio.gather(
+        shown = tuple(answer for answer in answers if _concerns(answer, link))
+        account, rules, clock, verdicts = await asyncio.gather(
             self._accounts.account(link.tenant, link.debtor_id),
             self._arrangements.rules(link.tenant),
             self._clock(backdrop),
+            self._verdicts(link, shown),
         )
         if account is None:
             raise DeadLinkError
@@ -126,9 +130,18 @@ class Doorkeeper:
             backdrop=replace(backdrop, clock=clock),
             account=account,
             statement=statement_of(account, link, backdrop.numbers),
-            answers=tuple(answer for answer in answers if _concerns(answer, link)),
+            answers=shown,
             rules=rules,
+            verdicts=verdicts,
         )
+
+    async def _verdicts(
+        self, link: Link, answers: Sequence[ResponseView]
+    ) -> Mapping[UUID, Verdict]:
+        """What became of what was asked for; nobody is asked where nothing was."""
+        if not any(answer.kind in ASKING for answer in answers):
+            return {}
+        return await self._arrangements.verdicts(link.tenant, link.debtor_id)
 
     async def _clock(self, backdrop: Backdrop) -> datetime:
         """The tenant's time. A sandbox's is the engine's, else the latest that was heard of it."""

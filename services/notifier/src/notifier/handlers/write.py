@@ -26,7 +26,7 @@ from dunning_common.vault import VaultError, open_contacts, seal, unseal
 from notifier.channels.base import Channel, Draft, Parcel, Recipient, Sender
 from notifier.content.model import Attachment, OwnText, Rendered, RenderRequest, TemplateError
 from notifier.domain.message import Message, Settlement, fail, plan_again, suppress
-from notifier.domain.quiet_hours import quiet_for_s
+from notifier.domain.quiet_hours import may_arrive_for_s, quiet_for_s
 from notifier.domain.redaction import redact
 from notifier.domain.suppression import Cause
 from notifier.handlers.addressing import first_free, reachable
@@ -42,7 +42,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """All that is needed to write one message. `now` is real time; `key` is the debtor's."""
+    """All that is needed to write one message. `now` is real time; `key` is the debtor's.
+
+    `enclosed` are documents that go with it, `remarks` say which do not.
+    """
 
     message: Message
     notice: NoticeRequestedV2
@@ -53,6 +56,7 @@ class Job:
     age_s: float
     own: Mapping[tuple[str, str], OwnText] = field(default_factory=dict)
     enclosed: tuple[Attachment, ...] = ()
+    remarks: tuple[str, ...] = ()
     entry: Pass = field(default_factory=Pass)
 
 
@@ -141,6 +145,7 @@ class Scribe:
         """Make a writer; `listed` knows the addresses that must not be written to, if anybody."""
         self._renderer = renderer
         self._channels = channels
+        self._ways = frozenset(channels)
         self._pool = pool
         self._listed = listed
         self._told: set[tuple[str, str]] = set()
@@ -217,7 +222,7 @@ class Scribe:
         rendered = self._render(job, opened.contacts)
         if job.enclosed:
             rendered = replace(rendered, attachments=job.enclosed)
-        self._tell(message, rendered.remarks)
+        self._tell(message, (*rendered.remarks, *job.remarks))
         draft = _draft(job, recipient, rendered, provider=channel.provider)
         return _Drafted(job=job, channel=channel, draft=draft)
 
@@ -251,6 +256,7 @@ class Scribe:
                 portal_url=job.entry.url,
                 pay_url=job.entry.pay_url(job.notice, _asked(job), job.tenant),
                 sms_parts_max=job.entry.settings.sms_parts_max,
+                ways=self._ways,
             )
         )
 
@@ -287,8 +293,16 @@ def _packed(drafted: _Drafted) -> _Packed:
         media_type=frozen.media_type,
         body=frozen.body,
         sha256=hashlib.sha256(frozen.body).hexdigest(),
+        keeps_s=_keeps_s(drafted.job),
     )
     return _Packed(job=drafted.job, parcel=parcel, template_version=draft.rendered.template_version)
+
+
+def _keeps_s(job: Job) -> float | None:
+    """How long the message is worth delivering; a sandbox's clock says nothing of the night."""
+    if job.tenant.sandbox:
+        return None
+    return may_arrive_for_s(job.message.channel, ZoneInfo(job.notice.zone), job.now)
 
 
 def _sealed(packed: _Packed) -> Written:

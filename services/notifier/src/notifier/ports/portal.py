@@ -20,6 +20,7 @@ from notifier.portal.link import Link
 from notifier.portal.rules import ArrangementRules
 from notifier.portal.settings import PortalSettings
 from notifier.portal.throttle import Asked
+from notifier.portal.verdicts import Verdict
 
 
 class AccountsUnavailableError(RuntimeError):
@@ -68,6 +69,10 @@ class Arrangements(Protocol):
 
     async def now(self, tenant: str) -> datetime | None:
         """The time on a sandbox tenant's clock; None when nobody answers."""
+        ...
+
+    async def verdicts(self, tenant: str, debtor_id: str) -> Mapping[UUID, Verdict]:
+        """What became of the debtor's promises and plans, by answer; none when nobody answers."""
         ...
 
 
@@ -154,10 +159,14 @@ class Visits(Protocol):
 
 
 class PortalReading(Protocol):
-    """Reads what surrounds a link, within its tenant."""
+    """Reads what surrounds a link or an answer, within its tenant."""
 
     async def backdrop(self, connection: AsyncConnection, link: Link) -> Backdrop | None:
         """What is known around a link; None while the tenant is unknown here."""
+        ...
+
+    async def contacts(self, connection: AsyncConnection, debtor_id: str) -> str | None:
+        """The debtor's present contacts, sealed as they travelled; None: erased or unknown."""
         ...
 
     async def settings(self, connection: AsyncConnection) -> dict[str, Any] | None:

@@ -216,8 +216,17 @@ class Batches(Protocol):
         """Letters that are not there: they do not belong to their batch any more."""
         ...
 
-    async def page(self, connection: AsyncConnection, *, after: int, limit: int) -> list[Batch]:
-        """The tenant's batches, oldest first; `after` is the `seq` of the last one seen."""
+    async def page(
+        self, connection: AsyncConnection, *, after: int, limit: int, newest_first: bool = False
+    ) -> list[Batch]:
+        """The tenant's batches, oldest first unless asked the other way round.
+
+        `after` is the `seq` of the last one seen, 0 for the first page.
+        """
+        ...
+
+    async def waiting(self, connection: AsyncConnection, *, limit: int) -> list[Batch]:
+        """Batches that wait for a person, oldest first: unknown ones, and those that fail."""
         ...
 
     async def one(
@@ -344,8 +353,10 @@ class Exit(Protocol):
 class HandOver(Protocol):
     """Ways out to whoever prints or posts."""
 
-    def open(self, home: Path) -> AbstractAsyncContextManager[Exit]:
+    def open(self, home: Path, *, try_no: int) -> AbstractAsyncContextManager[Exit]:
         """Open the way out of the batch whose folder's last place is `home`.
+
+        What is brought in a try is apart from what others brought, or bring later than they think.
 
         Raises:
             HandOverError: on entering; nobody answers.
@@ -374,6 +385,14 @@ class LetterFiles(Protocol):
 
     def clear(self, folders: Collection[str]) -> None:
         """Folders of batches; blocking. What lies elsewhere is left alone.
+
+        Raises:
+            OSError: no permission.
+        """
+        ...
+
+    def forget(self, *, before: datetime) -> int:
+        """Marks of letters that were let go before an instant; blocking. Returns how many.
 
         Raises:
             OSError: no permission.
@@ -416,4 +435,8 @@ class KeptFiles(Protocol):
 
     async def abandon(self, connection: AsyncConnection) -> list[BatchKey]:
         """Nobody will look any more where leaving batches are: mark them as unknown."""
+        ...
+
+    async def unjudged(self, connection: AsyncConnection, *, before: datetime) -> bool:
+        """Whether a letter was claimed before an instant and is `sending` ever since."""
         ...

@@ -85,20 +85,35 @@ class ResponseView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseFilter:
-    """Which answers to list; `after` is the `seq` of the last one seen."""
+    """Which answers to list; `after` is the `seq` of the last one seen, 0 for the first page."""
 
     kind: Kind | None = None
     state: ResponseState | None = None
     source: Source | None = None
     debtor_id: str | None = None
     invoice_id: str | None = None
+    newest_first: bool = False
     after: int = 0
     limit: int = 100
 
 
+CONTENT_READ = "content_read"
+"""Somebody took the exact bytes of a message; the target is its id."""
+
+PAPER_READ = "paper_read"
+"""Somebody took a paper that proves what became of a letter, `paper_read:<id>`; the target is the
+message's id."""
+
+COVER_READ = "cover_read"
+"""Somebody took the cover sheet of a batch, which names its debtors; the target is its id."""
+
+EVIDENCE_MADE = "evidence_made"
+"""Somebody took an archive; the target is `invoice:<id>` or `debtor:<id>`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine:
-    """Who did what to a response, a link or the settings."""
+    """Who did what to a response, a link, the settings, or a message's bytes."""
 
     at: datetime
     action: str
@@ -125,7 +140,7 @@ class Responses(Protocol):
         ...
 
     async def page(self, connection: AsyncConnection, wanted: ResponseFilter) -> list[ResponseView]:
-        """Answers in the order in which they came."""
+        """Answers in the order in which they came, or the other way round."""
         ...
 
     async def one(
