@@ -39,6 +39,28 @@ async def test_a_mail_that_leaves_original_documents_out_is_told_to_the_operator
     ]
 
 
+async def test_documents_of_other_mails_of_the_same_batch_are_not_missed_in_a_mail(
+    postman: Postman,
+) -> None:
+    for invoice in ("i1", "i2"):
+        postman.ledger.originals[TENANT, invoice] = Attachment(
+            file_name=f"{invoice}.pdf", media_type="application/pdf", content=invoice.encode()
+        )
+    await postman.know("d1", "d2")
+    await postman.hear(notice("n1", debtor="d1", invoices=["i1"]))
+    await postman.hear(notice("n2", debtor="d2", invoices=["i2"]))
+
+    with capture_logs() as logs:
+        await postman.send_all()
+
+    sent = [
+        email.message_from_bytes(mail, policy=email.policy.default) for mail in postman.smtp.mails
+    ]
+    names = [[part.get_filename() for part in mail.iter_attachments()] for mail in sent]
+    assert sorted(names) == [["i1.pdf"], ["i2.pdf"]]
+    assert [log for log in logs if log["event"] == "message_remark"] == []
+
+
 @pytest.mark.parametrize(
     ("address", "configured", "told"),
     [

@@ -8,6 +8,7 @@ small enough that a crash leaves few messages unknown. Whatever may have left is
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -93,6 +94,17 @@ class Timing:
                 f"max_send_s ({self.max_send_s}) + margin_s ({self.margin_s}) must be less than "
                 f"lease_s ({self.lease_s}): raise NOTIFIER_LEASE_S or lower NOTIFIER_MAX_SEND_S"
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Papers:
+    """The documents of one message, and what is to be said of those that stay behind."""
+
+    papers: tuple[Attachment, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+_NO_PAPERS = _Papers()
 
 
 class Sender:
@@ -262,18 +274,13 @@ class Sender:
             for invoice_id in mail.invoice_ids[:ENCLOSED_MAX]
         }
         found = await self._ledger.documents(list(wanted)) if wanted else {}
-        if not found:
-            return {}
+        by_tenant: defaultdict[str, dict[str, Attachment]] = defaultdict(dict)
+        for (tenant, invoice), paper in found.items():
+            by_tenant[tenant][invoice] = paper
         return {
-            mail.key: _papers_of(
-                mail,
-                {
-                    invoice: paper
-                    for (tenant, invoice), paper in found.items()
-                    if tenant == mail.tenant
-                },
-            )
+            mail.key: _papers_of(mail, by_tenant[mail.tenant])
             for mail in mails
+            if mail.tenant in by_tenant
         }
 
     async def _send_wave(self, wave: Sequence[Written]) -> None:
@@ -418,20 +425,10 @@ def _obstacle(claim: Claimed, facts: Facts, *, complete: bool, wait_s: float) ->
     return suppress("erased") if contact.ciphertext is None else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Papers:
-    """The documents of one message, and what is to be said of those that stay behind."""
-
-    papers: tuple[Attachment, ...] = ()
-    remarks: tuple[str, ...] = ()
-
-
-_NO_PAPERS = _Papers()
-
-
 def _papers_of(mail: Message, found: Mapping[str, Attachment]) -> _Papers:
-    papers = enclose(mail.invoice_ids, found)
-    return _Papers(papers=papers, remarks=left_out(mail.invoice_ids, found, papers))
+    own = {invoice: found[invoice] for invoice in mail.invoice_ids if invoice in found}
+    papers = enclose(mail.invoice_ids, own)
+    return _Papers(papers=papers, remarks=left_out(mail.invoice_ids, own, papers))
 
 
 def _verdict(written: Written, settlement: Settlement) -> Settled:
