@@ -126,7 +126,7 @@ class LetterSpoolChannel:
             if later:
                 letter.replace(path)
             else:
-                self._let_go(letter, path)
+                self._let_go(letter, path, deadline)
         except FileExistsError:
             return self._already_there(path, parcel)
         finally:
@@ -136,11 +136,15 @@ class LetterSpoolChannel:
         self._crash("after_link")
         return self._taken(path, leaves_later=later)
 
-    def _let_go(self, letter: Path, path: Path) -> None:
+    def _let_go(self, letter: Path, path: Path, deadline: Deadline) -> None:
         """Mark the letter and give it its final name, or take its slip and its mark back.
+
+        Making the mark waits for the disk, so the clock is looked at again after it: nothing may
+        lie between the last look and the name by which the letter is out.
 
         Raises:
             FileExistsError: it was let go before, or is at this moment.
+            DeadlinePassedError: it is too late, and it was not let go.
             OSError: it was not let go.
         """
         mark = mark_of(self._folder, path)
@@ -148,10 +152,10 @@ class LetterSpoolChannel:
         try:
             make_mark(self._folder, mark)
             self._crash("after_mark")
-            _link(letter, path, mark)
+            _link(letter, path, mark, deadline)
         except FileExistsError:
             raise
-        except OSError:
+        except (OSError, DeadlinePassedError):
             path.with_suffix(".json").unlink(missing_ok=True)
             raise
 
@@ -192,12 +196,13 @@ class LetterSpoolChannel:
         return orjson.dumps(slip, option=orjson.OPT_INDENT_2)
 
 
-def _link(letter: Path, path: Path, mark: Path) -> None:
+def _link(letter: Path, path: Path, mark: Path, deadline: Deadline) -> None:
     try:
+        deadline.check()
         os.link(letter, path)
     except FileExistsError:
         raise
-    except OSError:
+    except (OSError, DeadlinePassedError):
         mark.unlink()
         raise
 
