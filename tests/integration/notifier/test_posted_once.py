@@ -12,7 +12,7 @@ from dunning_common.clock import SystemClock
 from dunning_common.db import driver
 from notifier.adapters.letter_files import LocalLetterFiles
 from notifier.adapters.sql_kept_files import SqlKeptFiles
-from notifier.channels.base import Refused, Sent, Unknown
+from notifier.channels.base import Deadline, Late, Refused, Sent, Unknown
 from notifier.channels.letter_spool import LetterSpoolChannel
 from notifier.domain.post import MAY_BE_POSTED
 from notifier.handlers.clear_post import MarkClearer
@@ -128,6 +128,27 @@ async def test_a_letter_that_could_not_be_put_there_is_tried_again(tmp_path: Pat
     assert isinstance(refused, Refused)
     assert refused.retry
     assert left == [tmp_path / ".posted"]
+    assert isinstance(again, Sent)
+
+
+async def test_a_letter_whose_time_runs_out_while_its_mark_is_made_is_not_let_go(
+    tmp_path: Path,
+) -> None:
+    clock = [0.0]
+
+    def slow_disk(step: str) -> None:
+        if step == "after_mark":
+            clock[0] = 10.0
+
+    channel = LetterSpoolChannel(tmp_path, kind="letter", crash=slow_disk)
+    parcel = parcel_of(channel, draft_for(channel))
+    late = await channel.send(parcel, Deadline(at=5.0, max_send_s=3.0, now=lambda: clock[0]))
+    left = files(tmp_path)
+
+    again = await channel.send(parcel, in_time())
+
+    assert late == Late()
+    assert left == []
     assert isinstance(again, Sent)
 
 
