@@ -97,7 +97,7 @@ async def use_engine(stack: Stack, client: Client, debtors: int) -> None:
 
 
 async def use_notifier(stack: Stack, client: Client, debtors: int) -> None:
-    """Plans every notice that the engine published, and renders mails and letters."""
+    """Plans every notice that the engine published, and has previews made, in their own process."""
     await stack.until_sql(
         "SELECT (SELECT count(*) FROM notifier.message) = (SELECT count(*) FROM engine.notice)"
     )
