@@ -19,7 +19,6 @@ from dunning_common.money import exponent
 from dunning_engine.domain.work_item import ItemKey, WorkKind
 from dunning_engine.domain.work_ranking import DAYS_MAX, FACTOR_PERCENT, MONTH_DAYS
 from dunning_engine.domain.work_words import Cause
-from dunning_engine.records import AccountKey
 from dunning_engine.work_records import (
     INVOICES_SHOWN,
     Mark,
@@ -461,11 +460,6 @@ def list_arguments(
 def weights_of_minor_units(weights: Mapping[str, Decimal]) -> dict[str, Decimal]:
     """Weights per whole unit as weights per minor unit."""
     return {name: weight.scaleb(-exponent(name)) for name, weight in weights.items()}
-
-
-def account_keys(tenant: str, items: Sequence[WorkItem]) -> list[AccountKey]:
-    """Whose the items are, each once."""
-    return sorted({AccountKey(tenant, item.debtor_id) for item in items if item.debtor_id})
 
 
 def _group(row: Mapping[str, Any], first: WorkItem) -> WorkGroup:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field, field_validator, model_validator
 
 from dunning_common.money import MoneyError, exponent
@@ -157,51 +157,49 @@ def work_routes(rooms: StoreRoom) -> APIRouter:
     return router
 
 
+def _wanted(
+    kind: Kinds = None,
+    assignee: Assignee = None,
+    debtor_id: IdFilter = None,
+    currency: Annotated[str | None, Query(pattern=r"^[A-Z]{3}$")] = None,
+    snoozed: Annotated[bool, Query(description="Also what was put off.")] = False,
+) -> WorkFilter:
+    return WorkFilter(
+        kinds=tuple(kind or WORK_KINDS),
+        assignee=assignee,
+        debtor_id=debtor_id,
+        currency=currency,
+        snoozed=snoozed,
+    )
+
+
+Wanted = Annotated[WorkFilter, Depends(_wanted)]
+"""Which items a caller asks for, by the query."""
+
+
 def _list(router: APIRouter, rooms: StoreRoom) -> None:
     @router.get("/work")
     async def list_items(
-        kind: Kinds = None,
-        assignee: Assignee = None,
-        debtor_id: IdFilter = None,
-        currency: Annotated[str | None, Query(pattern=r"^[A-Z]{3}$")] = None,
-        snoozed: Annotated[bool, Query(description="Also what was put off.")] = False,
+        wanted: Wanted,
         limit: Limit = 100,
         cursor: Cursor = None,
         who: Caller = READ,
     ) -> dict[str, Any]:
         """What has to be done, what is worth most first."""
         after = from_cursor(cursor, work_place, None)
-        wanted = WorkFilter(
-            kinds=tuple(kind or WORK_KINDS),
-            assignee=assignee,
-            debtor_id=debtor_id,
-            currency=currency,
-            snoozed=snoozed,
-        )
         async with rooms.tenant(who.tenant) as stores:
             items = await list_work(stores.work, who.tenant, wanted, after=after, limit=limit + 1)
         return page(items, limit, show_item, lambda item: list(place_of_item(item)))
 
     @router.get("/work-groups")
     async def list_groups(
-        kind: Kinds = None,
-        assignee: Assignee = None,
-        debtor_id: IdFilter = None,
-        currency: Annotated[str | None, Query(pattern=r"^[A-Z]{3}$")] = None,
-        snoozed: Annotated[bool, Query(description="Also what was put off.")] = False,
+        wanted: Wanted,
         limit: Limit = 100,
         cursor: Cursor = None,
         who: Caller = READ,
     ) -> dict[str, Any]:
         """The same list, with all items of one kind, debtor and currency as one."""
         after = from_cursor(cursor, work_place, None)
-        wanted = WorkFilter(
-            kinds=tuple(kind or WORK_KINDS),
-            assignee=assignee,
-            debtor_id=debtor_id,
-            currency=currency,
-            snoozed=snoozed,
-        )
         async with rooms.tenant(who.tenant) as stores:
             found = await group_work(stores.work, who.tenant, wanted, after=after, limit=limit + 1)
         return page(found, limit, show_group, lambda group: list(_place_of_group(group)))
